@@ -1,0 +1,3 @@
+//! `git-ml-torch`: the worker, linked to libtorch through `tch`. The only program that is.
+
+fn main() {}

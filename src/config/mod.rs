@@ -1,0 +1,126 @@
+//! `ml.toml`, the team's configuration, and the user's approval of it.
+//!
+//! Architecture invariant: nothing that `ml.toml` names is run unless [`trust`] says that the user approved exactly
+//! this content, as direnv does.
+
+pub mod trust;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::files::RelPath;
+
+/// The name of the file at the work tree's top.
+pub const FILE_NAME: &str = "ml.toml";
+
+/// `ml.toml` could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not TOML, or has a key or value that is not known.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where: line, key, and the nearest right key.
+        message: String,
+    },
+    /// It does not have the experiment.
+    #[error("ml.toml has no experiment `{name}`")]
+    UnknownExperiment {
+        /// As it was asked for.
+        name: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+}
+
+/// The content of `ml.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Recipes by name.
+    pub experiments: BTreeMap<String, Experiment>,
+    /// Where artifacts are pushed to, by name.
+    pub remotes: BTreeMap<String, Remote>,
+    /// What git's hooks check.
+    pub hooks: Hooks,
+    /// Conditions for promotions, by alias, and for pushes.
+    pub gates: BTreeMap<String, Gate>,
+}
+
+/// A recipe: either a command or a native training. Keys beside the common ones are a native recipe's, which
+/// `train` reads.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Experiment {
+    /// What it is for, in a line.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A shell command; `{name}` is replaced by the parameter, quoted. None for a native training.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// A command's parameters with their defaults.
+    #[serde(default)]
+    pub params: BTreeMap<String, toml::Value>,
+    /// Tracked paths it reads.
+    #[serde(default)]
+    pub inputs: Vec<RelPath>,
+    /// Paths it writes, stored as outputs when it ends.
+    #[serde(default)]
+    pub outputs: Vec<RelPath>,
+    /// The native recipe's own keys (`model`, `data`, `epochs`, …), read by `train`.
+    #[serde(flatten)]
+    pub recipe: toml::Table,
+}
+
+/// Where artifacts are pushed to.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remote {
+    /// `file:///mnt/share/store`, a folder that other clones reach too.
+    pub url: String,
+}
+
+/// What git's hooks check.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Hooks {
+    /// Whether post-checkout and post-merge bring the data in line with the pointers; they do by default.
+    pub checkout: Option<bool>,
+    /// Whether pre-push refuses pointers whose bytes are on no remote; it does by default.
+    pub require_pushed: Option<bool>,
+}
+
+/// Conditions, all of which must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gate {
+    /// Conditions in the query language.
+    pub require: Vec<String>,
+}
+
+impl Config {
+    /// Reads `ml.toml` in `work_dir`; the empty configuration if there is none.
+    pub fn load(_work_dir: &Path) -> Result<Self, ConfigError> {
+        todo!()
+    }
+
+    /// Reads the text of an `ml.toml`; `path` is for errors.
+    pub fn parse(_text: &str, _path: &Path) -> Result<Self, ConfigError> {
+        todo!()
+    }
+
+    /// The experiment called `name`.
+    pub fn experiment(&self, _name: &str) -> Result<&Experiment, ConfigError> {
+        todo!()
+    }
+}

@@ -1,0 +1,218 @@
+//! Writing files so that a reader, a crash or a full disk never sees half of one.
+#![allow(clippy::disallowed_methods, reason = "this is the one place that may write files directly")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A file could not be written, made or removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct FileError {
+    /// What was tried: `write`, `create the folder`, `remove`, …
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// An error of `action` on `path`.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { action, path: path.to_path_buf(), source }
+    }
+
+    /// Whether the disk, the quota or the inodes are used up.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    }
+}
+
+/// How far a write must have got before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The file and its folder are on the disk: it survives a power cut.
+    Synced,
+    /// The system has it: it survives a kill of this process. For caches and for what can be made again.
+    Buffered,
+}
+
+/// A file in the making: written beside its final place and invisible until [`Draft::publish`].
+///
+/// Dropping a draft removes it. Drafts that a killed process left are named `.tmp-git-ml-*`.
+#[derive(Debug)]
+#[must_use = "a draft that is not published is removed"]
+pub struct Draft {
+    file: NamedTempFile,
+}
+
+impl Draft {
+    /// The start of the names of drafts.
+    pub const PREFIX: &str = ".tmp-git-ml-";
+
+    /// Starts a draft in `folder`, which must exist and be on the final place's file system.
+    pub fn new_in(folder: &Path) -> Result<Self, FileError> {
+        tempfile::Builder::new()
+            .prefix(Self::PREFIX)
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map(|file| Self { file })
+            .map_err(|source| FileError::new("write in", folder, source))
+    }
+
+    /// The file, for reading and seeking as well.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// The place the draft is at until it is published.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Moves the draft to `place` in one step, replacing a file there; `executable` lets it be run.
+    pub fn publish(self, place: &Path, executable: bool, durability: Durability) -> Result<(), FileError> {
+        if executable {
+            self.make_executable().map_err(|source| FileError::new("write", place, source))?;
+        }
+        if durability == Durability::Synced {
+            self.file.as_file().sync_all().map_err(|source| FileError::new("write", place, source))?;
+        }
+        self.file.persist(place).map_err(|error| FileError::new("write", place, error.error))?;
+        match (durability, place.parent()) {
+            (Durability::Synced, Some(folder)) => sync_dir(folder),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets those run the file who may read it.
+    fn make_executable(&self) -> io::Result<()> {
+        let mode = self.file.as_file().metadata()?.permissions().mode();
+        self.file.as_file().set_permissions(fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes `bytes` to `place` in one step: a reader sees the old content or the new.
+pub fn publish(place: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let mut draft = Draft::new_in(folder)?;
+    draft.write_all(bytes).map_err(|source| FileError::new("write", place, source))?;
+    draft.publish(place, false, durability)
+}
+
+/// Makes what was renamed or created in `folder` survive a power cut.
+pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
+    File::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|source| FileError::new("sync the folder", folder, source))
+}
+
+/// Creates `folder` and what is missing above it.
+pub fn create_dir_all(folder: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(folder).map_err(|source| FileError::new("create the folder", folder, source))
+}
+
+/// Creates `folder` itself; an error if it is there already or its parent is not.
+pub fn ensure_dir(folder: &Path) -> Result<(), FileError> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        result => result.map_err(|source| FileError::new("create the folder", folder, source)),
+    }
+}
+
+/// Removes a file or a symbolic link; fine if there is none.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| FileError::new("remove", path, source)),
+    }
+}
+
+/// Removes a folder with all that is in it; fine if there is none. Symbolic links are removed, not followed.
+pub fn remove_dir_all(path: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| FileError::new("remove", path, source)),
+    }
+}
+
+/// A file that only grows. Each append is one `write` call, so lines of several processes never mix.
+#[derive(Debug)]
+pub struct Appender {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appender {
+    /// Opens `path`, creating it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map(|file| Self { file, path: path.to_path_buf() })
+            .map_err(|source| FileError::new("write", path, source))
+    }
+
+    /// Appends `bytes`, which should end with a newline.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|source| FileError::new("write", &self.path, source))
+    }
+
+    /// Makes all that was appended survive a power cut.
+    pub fn sync(&self) -> Result<(), FileError> {
+        self.file.sync_data().map_err(|source| FileError::new("write", &self.path, source))
+    }
+}
+
+/// Appends one line to `path`, creating the file if it is not there.
+pub fn append_line(path: &Path, line: &str) -> Result<(), FileError> {
+    Appender::open(path)?.append(format!("{line}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publish_replaces_in_one_step_and_leaves_no_draft() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let place = folder.path().join("a file");
+        publish(&place, b"old", Durability::Synced).expect("first");
+        publish(&place, b"new", Durability::Buffered).expect("second");
+        assert_eq!(fs::read(&place).expect("read"), b"new");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_is_gone() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut draft = Draft::new_in(folder.path()).expect("draft");
+        draft.write_all(b"half").expect("write");
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 0);
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let error = publish(Path::new("/nonexistent/folder/file"), b"", Durability::Buffered).expect_err("no folder");
+        assert_eq!(error.to_string(), "cannot write in /nonexistent/folder");
+    }
+}

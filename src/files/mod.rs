@@ -1,0 +1,15 @@
+//! Files: atomic publication, locks and path safety.
+//!
+//! Architecture invariant: this module is the only writer of files. A reader sees the old content or the new, never
+//! a torn one. `clippy.toml` bans the ways around it.
+
+mod atomic;
+mod lock;
+mod path;
+
+pub use atomic::{
+    Appender, Draft, Durability, FileError, append_line, create_dir_all, ensure_dir, publish, remove_dir_all,
+    remove_file, sync_dir,
+};
+pub use lock::{FileLock, LockError, Wait};
+pub use path::{RelPath, UnsafePath, resolve_beneath};

@@ -1,0 +1,168 @@
+//! Identifiers: content digests, run ids and commit ids, each a type of its own.
+//!
+//! Architecture invariant: ids of different kinds never convert silently. To turn one into another, code has to
+//! spell out [`Digest`] in between, which is visible in review.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is not the hexadecimal form of an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {expected} lowercase hexadecimal digits")]
+pub struct ParseIdError {
+    text: String,
+    expected: usize,
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
+    let fail = || ParseIdError { text: text.chars().take(80).collect(), expected: 2 * N };
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return Err(fail());
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = hex_value(pair[0]).ok_or_else(fail)?;
+        let low = hex_value(pair[1]).ok_or_else(fail)?;
+        *byte = high << 4 | low;
+    }
+    Ok(bytes)
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn write_hex(bytes: &[u8], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; $length]);
+
+        impl $name {
+            /// The id with these raw bytes.
+            pub const fn from_bytes(bytes: [u8; $length]) -> Self {
+                Self(bytes)
+            }
+
+            /// The raw bytes.
+            pub const fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
+            }
+
+            /// The first eight hexadecimal digits, for people.
+            pub fn short(&self) -> String {
+                self.to_string()[..8].to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(&self.0, formatter)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                parse_hex(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseIdError;
+
+            fn try_from(text: String) -> Result<Self, ParseIdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+hex_id! {
+    /// A BLAKE3 digest of some bytes.
+    Digest, 32
+}
+hex_id! {
+    /// An artifact: the BLAKE3 of its manifest's bytes.
+    ArtifactId, 32
+}
+hex_id! {
+    /// A pack: the BLAKE3 of the whole pack file.
+    PackId, 32
+}
+hex_id! {
+    /// A git commit (SHA-1).
+    CommitId, 20
+}
+hex_id! {
+    /// A run: a UUIDv7, so ids sort by the time the run started.
+    RunId, 16
+}
+
+impl Digest {
+    /// The BLAKE3 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl ArtifactId {
+    /// The content digest under which the store keeps the artifact's manifest.
+    pub fn manifest_digest(&self) -> Digest {
+        Digest(self.0)
+    }
+}
+
+impl RunId {
+    /// A new id for a run that starts now.
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_round_trips_and_rejects_what_is_not_canonical() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
+        assert_eq!(digest.to_string(), "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+        for bad in ["", "6437", &digest.to_string().to_uppercase(), &"g".repeat(64), &"é".repeat(32)] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn run_ids_sort_by_time() {
+        let first = RunId::generate();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(first < RunId::generate());
+    }
+}

@@ -1,0 +1,23 @@
+//! Datasets, training runs, a model registry and a dashboard inside a git repository, with no server.
+//!
+//! ARCHITECTURE.md is the map. The modules are floors of a house: each imports only from the floors below it, and
+//! `tests/it/architecture.rs` holds the table and checks it.
+//!
+//! Architecture invariant: outside of [`cli`] and the binaries, nothing prints, and nothing reads the process's
+//! environment or the home folder.
+
+pub mod cli;
+pub mod config;
+pub mod files;
+pub mod git;
+pub mod hooks;
+pub mod id;
+pub mod init;
+pub mod query;
+pub mod registry;
+pub mod run;
+pub mod store;
+pub mod track;
+pub mod train;
+pub mod tui;
+pub mod verify;

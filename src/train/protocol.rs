@@ -1,0 +1,63 @@
+//! What git-ml and its worker tell each other.
+//!
+//! `git-ml` writes a [`Job`] as JSON and starts `git-ml-torch train JOB`. The worker logs metrics and [`Progress`] as
+//! JSON lines to the file named by `GIT_ML_LOG`, as any script may, and fills the job's output folder. On a problem
+//! of the user's it prints one line on stderr, logs `{"failure": "the line"}` and exits with 1.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Recipe;
+use crate::id::ArtifactId;
+
+/// The version of this protocol; the worker refuses others.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Where a job's data is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// An artifact in the store: no checkout is needed.
+    Artifact(ArtifactId),
+    /// A file or folder that is not tracked.
+    Path(PathBuf),
+}
+
+/// What the worker is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// The experiment's name.
+    pub experiment: String,
+    /// What to train.
+    pub recipe: Recipe,
+    /// The store's folder.
+    pub store: PathBuf,
+    /// The data.
+    pub data: DataSource,
+    /// The folder to put the model artifact's files in; it exists and is empty.
+    pub output: PathBuf,
+}
+
+/// How far a training is: the value of `progress` in a line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Of how many.
+    pub epochs: u32,
+    /// Steps done in this epoch.
+    pub step: u64,
+    /// Of how many.
+    pub steps: u64,
+    /// The mean training loss of this epoch so far.
+    pub loss: f64,
+    /// The training accuracy of this epoch so far, in 0..=1.
+    pub accuracy: f64,
+    /// Training examples a second.
+    pub samples_per_second: f64,
+    /// Seconds left of the whole training.
+    pub seconds_left: f64,
+}
