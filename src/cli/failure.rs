@@ -1,5 +1,9 @@
 //! What a command's failure says, and the exit code it gets.
 
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
 use crate::config::ConfigError;
 use crate::files::{FileError, LockError};
 use crate::git::GitError;
@@ -9,6 +13,8 @@ use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::TrackError;
 use crate::train::TrainError;
+
+use super::output::printable;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -68,4 +74,222 @@ pub enum Failure {
     /// stdout could not be written, other than by a closed pipe.
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
+}
+
+/// The exit code of a bug of ours.
+pub(super) const BUG: u8 = 70;
+
+impl Failure {
+    /// Prints what happened on stderr, with causes and a hint, and returns the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        if self.is_silent() {
+            return self.exit_code();
+        }
+        let mut told = self.to_string();
+        eprintln!("error: {}", one_line(&told));
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // A transparent wrapper says the same as what it wraps.
+            if text != told {
+                eprintln!("caused by: {}", one_line(&text));
+            }
+            told = text;
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            eprintln!("hint: {hint}");
+        }
+        self.exit_code()
+    }
+
+    /// Whether all was said already.
+    fn is_silent(&self) -> bool {
+        match self {
+            Self::Verification | Self::Child(_) => true,
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage { .. } => ExitCode::from(2),
+            Self::Verification => ExitCode::from(3),
+            Self::Child(code) => ExitCode::from(u8::try_from(*code).unwrap_or(1)),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::User { .. }
+            | Self::Config(_)
+            | Self::Query(_)
+            | Self::Train(_)
+            | Self::Registry(_)
+            | Self::Run(_)
+            | Self::Track(_)
+            | Self::Store(_)
+            | Self::Git(_)
+            | Self::File(_)
+            | Self::Lock(_)
+            | Self::Output(_) => ExitCode::from(1),
+        }
+    }
+
+    /// What to do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::User { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Verification | Self::Child(_) | Self::Output(_) => None,
+            Self::Config(error) => config_hint(error),
+            Self::Query(_) => {
+                Some("a query looks like \"metrics.val_accuracy > 0.9 and params.lr = '0.1'\"".to_owned())
+            }
+            Self::Train(error) => train_hint(error),
+            Self::Registry(error) => registry_hint(error),
+            Self::Run(error) => run_hint(error),
+            Self::Track(error) => track_hint(error),
+            Self::Store(error) => store_hint(error),
+            Self::Git(error) => git_hint(error),
+            Self::File(error) => file_hint(error),
+            Self::Lock(error) => lock_hint(error),
+        }
+    }
+}
+
+/// Prints what clap found wrong, or the help or version that was asked for.
+pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about a closed stdout or stderr.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Messages of others may have several lines and control characters; the first line is what people need.
+fn one_line(text: &str) -> String {
+    printable(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+fn config_hint(error: &ConfigError) -> Option<String> {
+    match error {
+        ConfigError::Read { .. } => None,
+        ConfigError::Parse { .. } => Some("correct that line of ml.toml".to_owned()),
+        ConfigError::UnknownExperiment { known, .. } if known.is_empty() => {
+            Some("add one to ml.toml, or run a command: `git ml run -- COMMAND`".to_owned())
+        }
+        ConfigError::UnknownExperiment { known, .. } => Some(format!("it has {}", known.join(", "))),
+    }
+}
+
+fn train_hint(error: &TrainError) -> Option<String> {
+    match error {
+        TrainError::Recipe { .. } => Some("correct the recipe in ml.toml, or the value given with -p".to_owned()),
+        TrainError::NoWorker => Some("install it with `make install`, which builds both programs".to_owned()),
+        TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
+        TrainError::Run(error) => run_hint(error),
+    }
+}
+
+fn registry_hint(error: &RegistryError) -> Option<String> {
+    match error {
+        RegistryError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
+        RegistryError::NoModel { known, .. } if known.is_empty() => {
+            Some("register one: `git ml model register run:@ --name NAME`".to_owned())
+        }
+        RegistryError::NoModel { known, .. } => Some(format!("there are {}", known.join(", "))),
+        RegistryError::NoVersion { model, .. } | RegistryError::NoAlias { model, .. } => {
+            Some(format!("`git ml model show {model}` lists what there is"))
+        }
+        RegistryError::BadTarget { .. } => {
+            Some("a target is a tracked path, NAME@v3, NAME@ALIAS, run:RUN or run:RUN:OUTPUT".to_owned())
+        }
+        RegistryError::Malformed { .. } => Some("`git ml verify` says what else is wrong".to_owned()),
+        RegistryError::Run(error) => run_hint(error),
+        RegistryError::Track(error) => track_hint(error),
+        RegistryError::Store(error) => store_hint(error),
+        RegistryError::Git(error) => git_hint(error),
+    }
+}
+
+fn run_hint(error: &RunError) -> Option<String> {
+    match error {
+        RunError::NotFound { .. } => Some("`git ml log` lists the runs".to_owned()),
+        RunError::Ambiguous { .. } => Some("give more digits of the id".to_owned()),
+        RunError::Malformed { .. } => Some("`git ml verify` says what else is wrong".to_owned()),
+        RunError::Spawn { .. } => Some("check that the program is installed and on the PATH".to_owned()),
+        RunError::NoActiveRun => Some("call it from a script under `git ml run -- SCRIPT`".to_owned()),
+        RunError::BadValue { .. } | RunError::Read { .. } => None,
+        RunError::File(error) => file_hint(error),
+        RunError::Lock(error) => lock_hint(error),
+        RunError::Track(error) => track_hint(error),
+        RunError::Git(error) => git_hint(error),
+    }
+}
+
+fn track_hint(error: &TrackError) -> Option<String> {
+    match error {
+        TrackError::TrackedByGit { path, .. } => {
+            Some(format!("take it out of git's index first: `git rm -r --cached {path}`"))
+        }
+        TrackError::OutsideWorkTree { .. } => Some("copy or move it into the work tree first".to_owned()),
+        TrackError::NotTrackable { .. } => Some("track a file, or a folder of files".to_owned()),
+        TrackError::NotFound { .. } => Some("check the path".to_owned()),
+        TrackError::NotTracked { path } => {
+            Some(format!("`git ml track {path}` tracks it, `git ml status` lists what is"))
+        }
+        TrackError::WouldOverwrite { path, .. } => {
+            Some(format!("keep it with `git ml track {path}`, or lose it with `git ml checkout --force {path}`"))
+        }
+        TrackError::Changed { .. } => Some("run it again when nothing writes there".to_owned()),
+        TrackError::Pointer { path, .. } => {
+            Some(format!("bring back the committed one: `git checkout -- {}`", path.display()))
+        }
+        TrackError::UnsafePath(_) => Some("rename it, so that it is safe on every system".to_owned()),
+        TrackError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
+        TrackError::File(error) => file_hint(error),
+        TrackError::Lock(error) => lock_hint(error),
+        TrackError::Store(error) => store_hint(error),
+        TrackError::Git(error) => git_hint(error),
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Missing { .. } => Some("copy .git/ml/packs from a clone that has it".to_owned()),
+        StoreError::Damaged { .. } => Some("`git ml verify --deep` says what else is damaged".to_owned()),
+        StoreError::Malformed { .. } => Some("`git ml fsck` mends what can be mended".to_owned()),
+        StoreError::UnsafePath(_) => Some("do not trust where this came from".to_owned()),
+        StoreError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
+        StoreError::File(error) => file_hint(error),
+        StoreError::Lock(error) => lock_hint(error),
+    }
+}
+
+fn git_hint(error: &GitError) -> Option<String> {
+    match error {
+        GitError::NotARepository { .. } => Some("`git ml init` makes one here".to_owned()),
+        GitError::Bare => Some("run this in a clone with a work tree".to_owned()),
+        GitError::NoCommit => Some("commit the code first: `git add -A && git commit`".to_owned()),
+        GitError::UnknownRevision { .. } => Some("`git log --oneline --all` lists commits".to_owned()),
+        GitError::RefMoved { .. } => Some("run it again".to_owned()),
+        GitError::NoIdentity => {
+            Some("`git config --global user.name NAME` and `git config --global user.email ADDRESS`".to_owned())
+        }
+        GitError::Command { .. } | GitError::Failed { .. } => None,
+    }
+}
+
+fn file_hint(error: &FileError) -> Option<String> {
+    if error.is_full_disk() {
+        return Some("the disk is full: make room and run it again; nothing that was stored is lost".to_owned());
+    }
+    match error.source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some("check that you may write there".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn lock_hint(error: &LockError) -> Option<String> {
+    match error {
+        LockError::Held { .. } => Some("wait until it is done, then run this again".to_owned()),
+        LockError::Io { .. } => Some("check that you may write there".to_owned()),
+    }
 }

@@ -1,6 +1,141 @@
 //! The command line: one file a command, which parses, calls and prints.
 
+mod cat;
+mod checkout;
+mod completions;
+mod context;
+mod doctor;
 mod failure;
+mod fsck;
+mod hook;
+mod init;
+mod log;
+mod manifest;
+mod metric;
+mod model;
+mod note;
 mod output;
+mod output_command;
+mod param;
+mod run;
+mod show;
+mod status;
+mod tag;
+mod track;
+mod train;
+mod trust;
+mod ui;
+mod untrack;
+mod verify;
 
 pub use failure::Failure;
+
+use std::panic;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use context::Context;
+
+/// Datasets, training runs, a model registry and a dashboard inside your git repository, with no server
+#[derive(Debug, Parser)]
+#[command(name = "git-ml", bin_name = "git ml", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    /// Work as if started in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    folder: Option<PathBuf>,
+    /// Say less
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Doctor(doctor::Args),
+    Trust(trust::Args),
+    Track(track::Args),
+    Untrack(untrack::Args),
+    Status(status::Args),
+    Checkout(checkout::Args),
+    Manifest(manifest::Args),
+    Cat(cat::Args),
+    Run(run::Args),
+    Train(train::Args),
+    Metric(metric::Args),
+    Param(param::Args),
+    Output(output_command::Args),
+    Log(log::Args),
+    Show(show::Args),
+    Tag(tag::Args),
+    Note(note::Args),
+    Ui(ui::Args),
+    Model(model::Args),
+    Verify(verify::Args),
+    Fsck(fsck::Args),
+    Hook(hook::Args),
+    Completions(completions::Args),
+}
+
+/// The command line's definition, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program: parses this process's arguments, does what they say, and returns the exit code.
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(report_bug));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::report_usage(&error),
+    };
+    match panic::catch_unwind(|| execute(&cli)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(_) => ExitCode::from(failure::BUG),
+    }
+}
+
+fn execute(cli: &Cli) -> Result<(), Failure> {
+    let context = &Context::new(cli.folder.as_deref(), cli.quiet, cli.verbose)?;
+    match &cli.command {
+        Command::Init(args) => init::run(context, args),
+        Command::Doctor(args) => doctor::run(context, args),
+        Command::Trust(args) => trust::run(context, args),
+        Command::Track(args) => track::run(context, args),
+        Command::Untrack(args) => untrack::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Checkout(args) => checkout::run(context, args),
+        Command::Manifest(args) => manifest::run(context, args),
+        Command::Cat(args) => cat::run(context, args),
+        Command::Run(args) => run::run(context, args),
+        Command::Train(args) => train::run(context, args),
+        Command::Metric(args) => metric::run(context, args),
+        Command::Param(args) => param::run(context, args),
+        Command::Output(args) => output_command::run(context, args),
+        Command::Log(args) => log::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Tag(args) => tag::run(context, args),
+        Command::Note(args) => note::run(context, args),
+        Command::Ui(args) => ui::run(context, args),
+        Command::Model(args) => model::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
+        Command::Fsck(args) => fsck::run(context, args),
+        Command::Hook(args) => hook::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+    }
+}
+
+/// One line instead of a backtrace: nobody but us can use one.
+fn report_bug(info: &panic::PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
+    eprintln!("error: this is a bug in git-ml: {message}{}", place.unwrap_or_default());
+    eprintln!("hint: please report it with the command that you typed; nothing that was stored is lost");
+}

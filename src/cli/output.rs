@@ -1,1 +1,218 @@
-//! Printing.
+//! Printing: tables, JSON, sizes, times and progress.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::track::Progress;
+
+use super::{Context, Failure};
+
+/// Writes `text` and a newline to stdout.
+pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    Ok(())
+}
+
+/// Writes one JSON document to stdout.
+pub(crate) fn print_json<T: Serialize + ?Sized>(document: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(io::Error::other)?;
+    print_line(&text)
+}
+
+/// How a column of a table stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A table of text with a heading.
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub(crate) fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
+        Self { columns: columns.into_iter().map(|(name, align)| (name.into(), align)).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row, which has a cell for each column.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    }
+
+    /// The table as lines; the heading is bold where there is colour.
+    pub(crate) fn render(&self, colour: bool) -> String {
+        let width = |index: usize| {
+            let cells = self.rows.iter().map(|row| row[index].chars().count());
+            cells.max().unwrap_or(0).max(self.columns[index].0.chars().count())
+        };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let padded = cells.zip(&self.columns).zip(&widths).map(|((cell, (_, align)), width)| match align {
+                Align::Left => format!("{cell:<width$}"),
+                Align::Right => format!("{cell:>width$}"),
+            });
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        let heading = line(&mut self.columns.iter().map(|(name, _)| name.as_str()));
+        let heading = if colour { format!("\x1b[1m{heading}\x1b[0m") } else { heading };
+        let rows = self.rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
+        std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Text that cannot move the cursor or colour the terminal: control characters are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// A size for people: `1.5 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// A length of time for people: `0.3s`, `12s`, `3m 05s`, `2h 07m`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "?".to_owned();
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        _ if seconds < 9.95 => format!("{seconds:.1}s"),
+        0..60 => format!("{whole}s"),
+        60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
+        _ => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// How long ago something was, for people: `5m ago`, `3d ago`.
+pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second() - time.as_second();
+    match seconds {
+        ..5 => "just now".to_owned(),
+        5..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..172_800 => format!("{}h ago", seconds / 3600),
+        _ => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// A metric's value for people: four significant digits, without needless zeros.
+pub(crate) fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{value}").replace("inf", "Infinity") };
+    }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = value.abs().log10().floor();
+    if !(-4.0..9.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let decimals = (3.0 - magnitude).clamp(0.0, 8.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Progress of long work on a terminal: it shows after half a second, and goes when the work is over.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    started: std::time::Instant,
+}
+
+impl Bar {
+    /// A bar that is shown where the context allows.
+    pub(crate) fn new(context: &Context) -> Self {
+        let bar = ProgressBar::hidden();
+        if context.shows_progress {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+        Self { bar, started: std::time::Instant::now() }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, what: &str, bytes: Option<u64>) {
+        let (template, length) = match bytes {
+            Some(bytes) => ("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}", bytes),
+            None => ("{msg} {bytes} {bytes_per_sec}", 0),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_length(length);
+        self.bar.set_message(what.to_owned());
+    }
+
+    fn advance(&self, bytes: u64) {
+        // A bar that flashes up for short work is only noise.
+        if self.started.elapsed() > Duration::from_millis(500) {
+            self.bar.inc(bytes);
+        } else {
+            self.bar.update(|state| state.set_pos(state.pos() + bytes));
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_well() {
+        assert_eq!([size(0), size(1023), size(1024), size(1_572_864)], ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]);
+        assert_eq!(
+            [duration(0.04), duration(12.4), duration(185.0), duration(7620.0)],
+            ["0.0s", "12s", "3m 05s", "2h 07m"]
+        );
+        assert_eq!(
+            [number(0.98765), number(0.5), number(123_456.0), number(1e-7)],
+            ["0.9877", "0.5", "123456", "1.000e-7"]
+        );
+        assert_eq!([number(f64::NAN), number(f64::NEG_INFINITY), number(0.0)], ["NaN", "-Infinity", "0"]);
+        assert_eq!([count(1, "file"), count(3, "file")], ["1 file", "3 files"]);
+    }
+
+    #[test]
+    fn tables_align_and_escape() {
+        let mut table = Table::new([("name", Align::Left), ("loss", Align::Right)]);
+        table.row(vec!["a\x1b[2J".to_owned(), "1".to_owned()]);
+        assert_eq!(table.render(false), "name        loss\na\\u{1b}[2J     1");
+    }
+}
