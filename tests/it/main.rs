@@ -1,3 +1,6 @@
-//! The tests of the program as a whole.
+//! The tests of the program as a whole, one module for each thing it promises.
 
-fn main() {}
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests write files as users do, and may panic")]
+
+mod architecture;
+mod sandbox;
