@@ -196,8 +196,19 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::NoVersion { model, .. } | RegistryError::NoAlias { model, .. } => {
             Some(format!("`git ml model show {model}` lists what there is"))
         }
+        RegistryError::BadTarget { nearest, .. } if !nearest.is_empty() => {
+            Some(format!("did you mean {}?", nearest.join(" or ")))
+        }
         RegistryError::BadTarget { .. } => {
             Some("a target is a tracked path, NAME@v3, NAME@ALIAS, run:RUN or run:RUN:OUTPUT".to_owned())
+        }
+        RegistryError::NotStored { .. } => Some("`git ml verify` says what is missing".to_owned()),
+        RegistryError::BadNote { .. } => Some("give it as plain text".to_owned()),
+        RegistryError::AliasMoved { model, .. } => {
+            Some(format!("nothing was changed: look at `git ml model history {model}`, then decide again"))
+        }
+        RegistryError::NothingBefore { model, alias } => {
+            Some(format!("`git ml model alias {model} {alias} vN` points it to any version"))
         }
         RegistryError::Malformed { .. } => Some("`git ml verify` says what else is wrong".to_owned()),
         RegistryError::Run(error) => run_hint(error),

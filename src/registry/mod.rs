@@ -2,14 +2,26 @@
 //!
 //! Architecture invariant: a version never changes, and every change of the registry is one commit, an event.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+mod change;
+mod events;
+mod names;
+mod target;
+mod tree;
+mod version;
 
-use crate::git::{CommitInfo, GitError};
+pub use change::Registered;
+pub use events::{EventKind, RegistryEvent};
+pub use names::{check_alias_name, check_model_name, parse_version};
+pub use tree::Survey;
+pub use version::{Model, Version};
+
+use crate::git::GitError;
 use crate::id::{ArtifactId, CommitId, RunId};
-use crate::run::{MetricSummary, RunError};
+use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::{TrackError, Workspace};
+
+use tree::Tree;
 
 /// The ref that keeps the registry.
 pub const REGISTRY_REF: &str = "refs/ml/registry";
@@ -58,6 +70,42 @@ pub enum RegistryError {
         target: String,
         /// `is not a target`, `has no output `x``, …
         problem: String,
+        /// Targets that it may have meant.
+        nearest: Vec<String>,
+    },
+    /// An artifact whose bytes are not in this store.
+    #[error("the artifact of `{target}` is not in this store")]
+    NotStored {
+        /// The target.
+        target: String,
+    },
+    /// A remark that cannot be kept.
+    #[error("the note cannot be kept: {reason}")]
+    BadNote {
+        /// Why.
+        reason: &'static str,
+    },
+    /// Somebody else moved the alias since it was read.
+    #[error("`{model}@{alias}` {now} since {when}, moved by {by}")]
+    AliasMoved {
+        /// The model.
+        model: String,
+        /// The alias.
+        alias: String,
+        /// `points to v4`, `is gone`.
+        now: String,
+        /// Who, and why if they said so.
+        by: String,
+        /// When.
+        when: String,
+    },
+    /// An alias that has pointed to one version only.
+    #[error("`{model}@{alias}` has pointed to nothing else before")]
+    NothingBefore {
+        /// The model.
+        model: String,
+        /// The alias.
+        alias: String,
     },
     /// A record that is not valid.
     #[error("{place} in refs/ml/registry is not valid: {problem}")]
@@ -81,63 +129,6 @@ pub enum RegistryError {
     Git(#[from] GitError),
 }
 
-/// One version of a model: what `<model>/versions/<n>.toml` keeps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Version {
-    /// The model.
-    pub model: String,
-    /// The number, from 1.
-    pub version: u64,
-    /// The artifact.
-    pub id: ArtifactId,
-    /// The artifact's type.
-    #[serde(rename = "type")]
-    pub artifact_type: String,
-    /// The run that made it.
-    pub run: Option<RunId>,
-    /// The commit that holds the code of that run, or HEAD where the artifact was tracked.
-    pub commit: Option<CommitId>,
-    /// The run's metrics at that moment.
-    #[serde(default)]
-    pub metrics: std::collections::BTreeMap<String, MetricSummary>,
-    /// When it was registered.
-    pub registered: Timestamp,
-    /// By whom: `Name <address>`.
-    pub by: String,
-    /// A remark.
-    pub note: Option<String>,
-}
-
-/// A model with its aliases.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    /// Its name.
-    pub name: String,
-    /// Its versions, oldest first.
-    pub versions: Vec<Version>,
-    /// Its aliases and the versions they point to.
-    pub aliases: std::collections::BTreeMap<String, u64>,
-}
-
-impl Model {
-    /// The aliases that point to `version`.
-    pub fn aliases_of(&self, _version: u64) -> Vec<&str> {
-        todo!()
-    }
-}
-
-/// One event of a model's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryEvent {
-    /// The commit.
-    pub commit: CommitInfo,
-    /// The model.
-    pub model: String,
-    /// What happened: `registered v3`, `production: v2 -> v3`.
-    pub what: String,
-}
-
 /// What a user names where a target is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
@@ -158,48 +149,70 @@ pub struct Resolved {
 /// The registry of a repository.
 #[derive(Debug)]
 pub struct Registry<'w> {
-    _workspace: &'w Workspace,
+    workspace: &'w Workspace,
 }
 
 impl<'w> Registry<'w> {
     /// The registry of a repository.
-    pub fn new(_workspace: &'w Workspace) -> Self {
-        Self { _workspace }
+    pub fn new(workspace: &'w Workspace) -> Self {
+        Self { workspace }
     }
 
-    /// All models, sorted by name.
+    /// All models, sorted by name; an error if any is not valid.
     pub fn models(&self) -> Result<Vec<Model>, RegistryError> {
-        todo!()
+        let survey = self.survey()?;
+        match survey.problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(survey.models),
+        }
+    }
+
+    /// All that is valid, and what is not.
+    pub fn survey(&self) -> Result<Survey, RegistryError> {
+        self.tree()?.map_or_else(|| Ok(Survey::default()), |tree| tree.survey())
     }
 
     /// One model.
-    pub fn model(&self, _name: &str) -> Result<Model, RegistryError> {
-        todo!()
-    }
-
-    /// Registers an artifact as the model's next version, or returns the version that has it from the same run.
-    pub fn register(&self, _model: &str, _artifact: &Resolved, _note: Option<&str>) -> Result<Version, RegistryError> {
-        todo!()
-    }
-
-    /// Points an alias to a version; returns what it pointed to before.
-    pub fn set_alias(&self, _model: &str, _alias: &str, _version: u64) -> Result<Option<u64>, RegistryError> {
-        todo!()
-    }
-
-    /// The version that `name@v3` or `name@production` names; a plain `name` is its newest version.
-    pub fn version(&self, _text: &str) -> Result<(Model, Version), RegistryError> {
-        todo!()
+    pub fn model(&self, name: &str) -> Result<Model, RegistryError> {
+        check_model_name(name)?;
+        match self.tree()? {
+            None => Err(RegistryError::NoModel { model: name.to_owned(), known: Vec::new() }),
+            Some(tree) => tree.model(name)?.ok_or_else(|| tree.no_model(name)),
+        }
     }
 
     /// What happened to a model, newest first.
-    pub fn history(&self, _model: &str) -> Result<Vec<RegistryEvent>, RegistryError> {
-        todo!()
+    pub fn history(&self, model: &str) -> Result<Vec<RegistryEvent>, RegistryError> {
+        let mut events = self.events()?;
+        events.retain(|event| event.model == model);
+        Ok(events)
     }
 
-    /// Finds what a target names: `data/x` (a path with a pointer, relative to `current`), `name@v3`,
-    /// `name@production`, `run:<run>` (its only output, or its model) or `run:<run>:<output>`.
-    pub fn resolve(&self, _current: &std::path::Path, _target: &str) -> Result<Resolved, RegistryError> {
-        todo!()
+    /// What happened to all models, newest first.
+    pub fn events(&self) -> Result<Vec<RegistryEvent>, RegistryError> {
+        let Some(tree) = self.tree()? else {
+            return Ok(Vec::new());
+        };
+        let commits = self.workspace.repository.first_parents(&tree.tip, usize::MAX)?;
+        Ok(commits.into_iter().filter_map(events::parse).collect())
+    }
+
+    /// The file of a version as it was when it was registered, and as it is now.
+    pub fn version_then_and_now(&self, event: &RegistryEvent) -> Result<Option<(Vec<u8>, Vec<u8>)>, RegistryError> {
+        let (Some(now), EventKind::Register, Some(version)) = (self.tree()?, event.kind, event.version) else {
+            return Ok(None);
+        };
+        let then = Tree { tip: event.commit.id, ..now };
+        let files = (then.version_bytes(&event.model, version)?, now.version_bytes(&event.model, version)?);
+        Ok(match files {
+            (Some(then), Some(now)) => Some((then, now)),
+            (Some(then), None) => Some((then, Vec::new())),
+            (None, _) => None,
+        })
+    }
+
+    fn tree(&self) -> Result<Option<Tree<'w>>, RegistryError> {
+        let repository = &self.workspace.repository;
+        Ok(repository.read_ref(REGISTRY_REF)?.map(|tip| Tree { repository, tip }))
     }
 }

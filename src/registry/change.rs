@@ -1,0 +1,277 @@
+//! Changes of the registry, each one commit.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::git::{GitError, RefCommit, TreeEdit};
+use crate::id::CommitId;
+use crate::run::{Run, RunError, Runs, producer_of};
+
+use super::events::{AliasChange, EventKind, register_message};
+use super::names::{MAX_VERSION, check_alias_name, check_model_name};
+use super::tree::{Tree, alias_path, version_path};
+use super::{Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version};
+
+/// Bytes a remark may have.
+const MAX_NOTE: usize = 16 * 1024;
+/// How often a change that others overtake is tried again.
+const ATTEMPTS: u32 = 200;
+
+/// What came of a registration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// The version.
+    pub version: Version,
+    /// Whether it was made now; otherwise the same artifact of the same run had been registered before.
+    pub is_new: bool,
+}
+
+/// A commit that a change wants.
+struct Wanted {
+    edits: Vec<TreeEdit>,
+    message: String,
+}
+
+impl Registry<'_> {
+    /// Registers an artifact as the model's next version, or returns the version that has it from the same run.
+    pub fn register(&self, model: &str, artifact: &Resolved, note: Option<&str>) -> Result<Registered, RegistryError> {
+        check_model_name(model)?;
+        let note = check_note(note)?;
+        let workspace = self.workspace;
+        if !workspace.store.has_artifact(&artifact.id)? {
+            return Err(RegistryError::NotStored { target: artifact.target.clone() });
+        }
+        let run = self.run_of(artifact)?;
+        let identity = workspace.repository.identity()?;
+        let mut version = Version {
+            model: model.to_owned(),
+            version: 0,
+            id: artifact.id,
+            artifact_type: artifact.artifact_type.clone(),
+            run: run.as_ref().map(|run| run.id).or(artifact.run),
+            commit: run.as_ref().map(|run| run.snapshot).or(artifact.commit),
+            registered: Timestamp::now(),
+            by: format!("{} <{}>", identity.name, identity.email),
+            note: note.map(str::to_owned),
+            metrics: run.as_ref().map(|run| run.metrics.clone()).unwrap_or_default(),
+        };
+        let run_name = run.as_ref().map(|run| run.name.as_str());
+        let mut found = None;
+        self.change(&mut |tree| {
+            let present = tree.map(|tree| tree.model(model)).transpose()?.flatten();
+            let versions = present.map(|model| model.versions).unwrap_or_default();
+            let same = |old: &&Version| old.id == version.id && old.run == version.run;
+            found = versions.iter().rev().find(same).cloned();
+            if found.is_some() {
+                return Ok(None);
+            }
+            version.version = versions.last().map_or(0, |newest| newest.version) + 1;
+            if version.version > MAX_VERSION {
+                return Err(RegistryError::Malformed {
+                    place: format!("{model}/versions"),
+                    problem: "a model has at most a million versions".to_owned(),
+                });
+            }
+            let path = version_path(model, version.version);
+            let text =
+                version.to_toml().map_err(|problem| RegistryError::Malformed { place: path.clone(), problem })?;
+            let edits = vec![TreeEdit { path, content: Some(text.into_bytes()) }];
+            Ok(Some(Wanted { edits, message: register_message(&version, run_name) }))
+        })?;
+        Ok(match found {
+            Some(version) => Registered { version, is_new: false },
+            None => Registered { version, is_new: true },
+        })
+    }
+
+    /// Points an alias to a version; returns what it pointed to before.
+    pub fn set_alias(
+        &self,
+        model: &str,
+        alias: &str,
+        version: u64,
+        note: Option<&str>,
+    ) -> Result<Option<u64>, RegistryError> {
+        let expected = self.alias(model, alias)?;
+        self.move_alias(EventKind::Alias, model, alias, expected, Some(version), note)
+    }
+
+    /// Points an alias to a version that is to take over; returns what it pointed to before.
+    pub fn promote(
+        &self,
+        model: &str,
+        alias: &str,
+        version: u64,
+        note: Option<&str>,
+    ) -> Result<Option<u64>, RegistryError> {
+        let expected = self.alias(model, alias)?;
+        self.move_alias(EventKind::Promote, model, alias, expected, Some(version), note)
+    }
+
+    /// Points an alias back to where it was before its last move; returns where that was from and to.
+    ///
+    /// Rolling back again goes one step further back, not forth.
+    pub fn rollback(&self, model: &str, alias: &str, note: Option<&str>) -> Result<(u64, u64), RegistryError> {
+        let no_alias = || RegistryError::NoAlias { model: model.to_owned(), alias: alias.to_owned() };
+        let from = self.alias(model, alias)?.ok_or_else(no_alias)?;
+        let to = self.before(model, alias, from)?;
+        let to = to.ok_or_else(|| RegistryError::NothingBefore { model: model.to_owned(), alias: alias.to_owned() })?;
+        self.move_alias(EventKind::Rollback, model, alias, Some(from), Some(to), note)?;
+        Ok((from, to))
+    }
+
+    /// Removes an alias; returns what it pointed to.
+    pub fn remove_alias(&self, model: &str, alias: &str, note: Option<&str>) -> Result<u64, RegistryError> {
+        let no_alias = || RegistryError::NoAlias { model: model.to_owned(), alias: alias.to_owned() };
+        let from = self.alias(model, alias)?.ok_or_else(no_alias)?;
+        self.move_alias(EventKind::Unalias, model, alias, Some(from), None, note)?;
+        Ok(from)
+    }
+
+    /// Moves an alias from `expected`, which the caller has seen, to `version`; returns `expected`.
+    ///
+    /// If it points elsewhere by now, nothing changes and the error says who moved it.
+    pub fn move_alias(
+        &self,
+        kind: EventKind,
+        model: &str,
+        alias: &str,
+        expected: Option<u64>,
+        version: Option<u64>,
+        note: Option<&str>,
+    ) -> Result<Option<u64>, RegistryError> {
+        check_model_name(model)?;
+        check_alias_name(alias)?;
+        let note = check_note(note)?;
+        self.change(&mut |tree| {
+            let Some(tree) = tree else {
+                return Err(RegistryError::NoModel { model: model.to_owned(), known: Vec::new() });
+            };
+            let present = tree.model(model)?.ok_or_else(|| tree.no_model(model))?;
+            let now = present.aliases.get(alias).copied();
+            if now == version {
+                return Ok(None);
+            }
+            if now != expected {
+                return Err(self.moved(model, alias, now));
+            }
+            if let Some(version) = version
+                && present.find(version).is_none()
+            {
+                return Err(no_version(&present, version));
+            }
+            let content = version.map(|version| format!("v{version}\n").into_bytes());
+            let message = AliasChange { kind, model, alias, version, previous: now, note }.message();
+            Ok(Some(Wanted { edits: vec![TreeEdit { path: alias_path(model, alias), content }], message }))
+        })?;
+        Ok(expected)
+    }
+
+    /// What an alias points to.
+    fn alias(&self, model: &str, alias: &str) -> Result<Option<u64>, RegistryError> {
+        check_alias_name(alias)?;
+        Ok(self.model(model)?.aliases.get(alias).copied())
+    }
+
+    /// Where an alias that points to `now` pointed before its last move, by the history of its moves.
+    fn before(&self, model: &str, alias: &str, now: u64) -> Result<Option<u64>, RegistryError> {
+        let mut stack = Vec::new();
+        for event in self.history(model)?.into_iter().rev().filter(|event| event.alias.as_deref() == Some(alias)) {
+            match (event.kind, event.version) {
+                (EventKind::Rollback, Some(version)) => {
+                    stack.pop();
+                    if stack.last() != Some(&version) {
+                        stack.push(version);
+                    }
+                }
+                (EventKind::Unalias, _) => stack.clear(),
+                (_, Some(version)) => stack.push(version),
+                (_, None) => {}
+            }
+        }
+        if stack.last() == Some(&now) {
+            stack.pop();
+        }
+        Ok(stack.pop())
+    }
+
+    /// Who moved an alias that is not where it was, when and to what.
+    fn moved(&self, model: &str, alias: &str, now: Option<u64>) -> RegistryError {
+        let history = self.history(model).unwrap_or_default();
+        let event = history.into_iter().find(|event| event.alias.as_deref() == Some(alias));
+        let now = match now {
+            Some(version) => format!("points to v{version}"),
+            None => "is gone".to_owned(),
+        };
+        let (by, when, note) = match event {
+            Some(event) => (event.commit.author, event.commit.time.to_string(), event.note),
+            None => ("somebody".to_owned(), "a moment ago".to_owned(), None),
+        };
+        let why = note.and_then(|note| note.lines().next().map(|line| format!(": {line}"))).unwrap_or_default();
+        let by = super::names::escape(&format!("{by}{why}"));
+        RegistryError::AliasMoved { model: model.to_owned(), alias: alias.to_owned(), now, by, when }
+    }
+
+    /// The run that made an artifact.
+    fn run_of(&self, artifact: &Resolved) -> Result<Option<Run>, RegistryError> {
+        let runs = Runs::new(self.workspace);
+        match artifact.run {
+            Some(id) => match runs.find(&id.to_string()) {
+                Ok(run) => Ok(Some(run)),
+                Err(RunError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            None => {
+                let (list, _) = runs.list()?;
+                let producer = producer_of(&list, &artifact.id);
+                Ok(list.into_iter().find(|run| Some(run.id) == producer))
+            }
+        }
+    }
+
+    /// Commits what `decide` wants, asking it again whenever somebody else was faster.
+    fn change(
+        &self,
+        decide: &mut dyn FnMut(Option<Tree<'_>>) -> Result<Option<Wanted>, RegistryError>,
+    ) -> Result<Option<CommitId>, RegistryError> {
+        let repository = &self.workspace.repository;
+        let mut attempt = 0;
+        loop {
+            let expected = repository.read_ref(REGISTRY_REF)?;
+            let Some(Wanted { edits, message }) = decide(expected.map(|tip| Tree { repository, tip }))? else {
+                return Ok(None);
+            };
+            let commit =
+                RefCommit { reference: REGISTRY_REF, expected, edits, message: &message, extra_parents: Vec::new() };
+            match repository.commit_to_ref(&commit) {
+                Ok(id) => return Ok(Some(id)),
+                Err(GitError::RefMoved { .. }) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                    // Those who collide wait for different times, so that they do not collide again.
+                    let spread = u64::from(std::process::id()) * 31
+                        + u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs()) / 1000;
+                    std::thread::sleep(Duration::from_millis(spread % u64::from(attempt.min(20) + 1)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+pub(super) fn no_version(model: &Model, version: u64) -> RegistryError {
+    RegistryError::NoVersion { model: model.name.clone(), version }
+}
+
+fn check_note(note: Option<&str>) -> Result<Option<&str>, RegistryError> {
+    let Some(note) = note.map(str::trim).filter(|note| !note.is_empty()) else {
+        return Ok(None);
+    };
+    if note.len() > MAX_NOTE {
+        return Err(RegistryError::BadNote { reason: "it is longer than 16 KiB" });
+    }
+    if note.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(RegistryError::BadNote { reason: "it has control characters" });
+    }
+    Ok(Some(note))
+}

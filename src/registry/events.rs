@@ -1,0 +1,275 @@
+//! Events: what a commit of `refs/ml/registry` says to people, and reading it back.
+//!
+//! The truth about what there is, is in the tree. The trailers only say how it came to be.
+
+use std::fmt::Write;
+
+use crate::git::CommitInfo;
+
+use super::Version;
+use super::names::{check_alias_name, check_model_name, parse_number};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A version was registered.
+    Register,
+    /// An alias was pointed to a version.
+    Alias,
+    /// An alias was pointed to a version that is newer or meant to be better.
+    Promote,
+    /// An alias was pointed back to where it was before.
+    Rollback,
+    /// An alias was removed.
+    Unalias,
+}
+
+impl EventKind {
+    const ALL: [Self; 5] = [Self::Register, Self::Alias, Self::Promote, Self::Rollback, Self::Unalias];
+
+    /// The word for trailers and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Alias => "alias",
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
+            Self::Unalias => "unalias",
+        }
+    }
+}
+
+/// One event of a model's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryEvent {
+    /// The commit.
+    pub commit: CommitInfo,
+    /// The model.
+    pub model: String,
+    /// What happened: `registered v3`, `production: v2 -> v3`.
+    pub what: String,
+    /// The kind of it.
+    pub kind: EventKind,
+    /// The version that was registered, or that the alias points to since.
+    pub version: Option<u64>,
+    /// The alias that moved.
+    pub alias: Option<String>,
+    /// Where the alias pointed to before.
+    pub previous: Option<u64>,
+    /// Why, if the person said so.
+    pub note: Option<String>,
+}
+
+/// A change of an alias, about to be committed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AliasChange<'a> {
+    pub(super) kind: EventKind,
+    pub(super) model: &'a str,
+    pub(super) alias: &'a str,
+    pub(super) version: Option<u64>,
+    pub(super) previous: Option<u64>,
+    pub(super) note: Option<&'a str>,
+}
+
+impl AliasChange<'_> {
+    /// The commit's message.
+    pub(super) fn message(&self) -> String {
+        let Self { model, alias, .. } = self;
+        let mut text = match (self.kind, self.version, self.previous) {
+            (_, None, None) => format!("{model}: remove {alias}\n"),
+            (_, None, Some(previous)) => format!("{model}: remove {alias} (was v{previous})\n"),
+            (_, Some(version), None) => format!("{model}: {alias} -> v{version}\n"),
+            (EventKind::Rollback, Some(version), Some(previous)) => {
+                format!("{model}: {alias} -> v{version} (rolled back from v{previous})\n")
+            }
+            (_, Some(version), Some(previous)) => format!("{model}: {alias} -> v{version} (was v{previous})\n"),
+        };
+        if let Some(note) = self.note {
+            text += &format!("\n{}\n", note.trim());
+        }
+        text += &format!("\nGit-ML-Event: {}\nGit-ML-Model: {model}\nGit-ML-Alias: {alias}\n", self.kind.as_str());
+        let mut trailer = |key: &str, version: Option<u64>| {
+            if let Some(version) = version {
+                text += &format!("{key}: {version}\n");
+            }
+        };
+        trailer("Git-ML-Version", self.version);
+        trailer("Git-ML-Previous", self.previous);
+        text
+    }
+}
+
+/// The message of the commit that registers `version`.
+pub(super) fn register_message(version: &Version, run_name: Option<&str>) -> String {
+    let Version { model, version: number, id, artifact_type, .. } = version;
+    let mut text = format!("{model}: register v{number}\n");
+    if let Some(note) = &version.note {
+        text += &format!("\n{}\n", note.trim());
+    }
+    text += &format!("\nartifact  {id} ({artifact_type})\n");
+    match (version.run, run_name) {
+        (Some(run), Some(name)) => text += &format!("run       {name} ({run})\n"),
+        (Some(run), None) => text += &format!("run       {run}\n"),
+        (None, _) => {}
+    }
+    if let Some(commit) = version.commit {
+        text += &format!("commit    {commit}\n");
+    }
+    let metrics: Vec<String> = version
+        .metrics
+        .iter()
+        .filter(|(name, _)| !name.starts_with("system."))
+        .take(12)
+        .map(|(name, summary)| format!("{} {}", super::names::escape(name), summary.last))
+        .collect();
+    if !metrics.is_empty() {
+        text += &format!("metrics   {}\n", metrics.join(", "));
+    }
+    text +=
+        &format!("\nGit-ML-Event: register\nGit-ML-Model: {model}\nGit-ML-Version: {number}\nGit-ML-Artifact: {id}\n");
+    if let Some(run) = version.run {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "Git-ML-Run: {run}");
+    }
+    text
+}
+
+/// Reads an event back from its commit; none if the commit is not one of ours.
+///
+/// Only the last paragraph counts, so no remark can pass for a trailer.
+pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
+    let message = commit.message.trim_end().to_owned();
+    let (before, trailers) = message.rsplit_once("\n\n")?;
+    let find = |key: &str| trailers.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+    let kind = EventKind::ALL.into_iter().find(|kind| find("Git-ML-Event") == Some(kind.as_str()))?;
+    let model = find("Git-ML-Model").filter(|name| check_model_name(name).is_ok())?;
+    let alias = find("Git-ML-Alias").filter(|name| check_alias_name(name).is_ok());
+    let version = find("Git-ML-Version").and_then(parse_number);
+    let previous = find("Git-ML-Previous").and_then(parse_number);
+    let what = match (kind, alias, version, previous) {
+        (EventKind::Register, _, Some(version), _) => format!("registered v{version}"),
+        (EventKind::Unalias, Some(alias), _, Some(previous)) => format!("{alias} removed (was v{previous})"),
+        (EventKind::Unalias, Some(alias), _, None) => format!("{alias} removed"),
+        (EventKind::Rollback, Some(alias), Some(version), Some(previous)) => {
+            format!("{alias}: v{previous} -> v{version} (rolled back)")
+        }
+        (EventKind::Alias | EventKind::Promote | EventKind::Rollback, Some(alias), Some(version), previous) => {
+            match previous {
+                Some(previous) => format!("{alias}: v{previous} -> v{version}"),
+                None => format!("{alias}: -> v{version}"),
+            }
+        }
+        _ => return None,
+    };
+    // The first paragraph is the subject; a registration's last one, before the trailers, is its details.
+    let mut remark = before.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
+    if kind == EventKind::Register {
+        remark = remark.rsplit_once("\n\n").map(|(remark, _)| remark).unwrap_or_default();
+    }
+    let note = Some(remark.trim()).filter(|remark| !remark.is_empty()).map(str::to_owned);
+    let (model, alias) = (model.to_owned(), alias.map(str::to_owned));
+    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, note })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ArtifactId, CommitId, RunId};
+
+    fn commit(message: String) -> CommitInfo {
+        CommitInfo {
+            id: CommitId::from_bytes([1; 20]),
+            parents: Vec::new(),
+            message,
+            author: "Ada".to_owned(),
+            email: "ada@example.org".to_owned(),
+            time: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn change<'a>(kind: EventKind, note: Option<&'a str>) -> AliasChange<'a> {
+        let version = (kind != EventKind::Unalias).then_some(3);
+        AliasChange { kind, model: "digits", alias: "production", version, previous: Some(2), note }
+    }
+
+    #[test]
+    fn alias_events_read_back() {
+        let cases = [
+            (EventKind::Alias, "digits: production -> v3 (was v2)", "production: v2 -> v3"),
+            (EventKind::Promote, "digits: production -> v3 (was v2)", "production: v2 -> v3"),
+            (
+                EventKind::Rollback,
+                "digits: production -> v3 (rolled back from v2)",
+                "production: v2 -> v3 (rolled back)",
+            ),
+            (EventKind::Unalias, "digits: remove production (was v2)", "production removed (was v2)"),
+        ];
+        for (kind, subject, what) in cases {
+            for note in [None, Some("better on\n\nthe hard cases")] {
+                let commit = commit(change(kind, note).message());
+                assert_eq!(commit.subject(), subject);
+                let event = parse(commit).unwrap();
+                assert_eq!((event.kind, event.what.as_str(), event.note.as_deref()), (kind, what, note));
+                assert_eq!((event.model.as_str(), event.alias.as_deref()), ("digits", Some("production")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_remark_cannot_pass_for_a_trailer() {
+        let forged = "fine\n\nGit-ML-Event: unalias\nGit-ML-Model: other";
+        let event = parse(commit(change(EventKind::Alias, Some(forged)).message())).unwrap();
+        assert_eq!((event.kind, event.model.as_str()), (EventKind::Alias, "digits"));
+        assert_eq!(event.note.as_deref(), Some(forged));
+    }
+
+    #[test]
+    fn a_registration_says_all_of_it() {
+        let summary = crate::run::MetricSummary { last: 0.98, min: 0.1, max: 0.98, best_step: 4, count: 5 };
+        let version = Version {
+            model: "digits".to_owned(),
+            version: 3,
+            id: ArtifactId::from_bytes([0xab; 32]),
+            artifact_type: "model".to_owned(),
+            run: Some(RunId::from_bytes([1; 16])),
+            commit: Some(CommitId::from_bytes([2; 20])),
+            registered: jiff::Timestamp::UNIX_EPOCH,
+            by: String::new(),
+            note: Some("first good one".to_owned()),
+            metrics: [("test_accuracy".to_owned(), summary), ("system.cpu".to_owned(), summary)].into(),
+        };
+        let message = register_message(&version, Some("brave-otter-12"));
+        insta::assert_snapshot!(message, @r"
+        digits: register v3
+
+        first good one
+
+        artifact  abababababababababababababababababababababababababababababababab (model)
+        run       brave-otter-12 (01010101010101010101010101010101)
+        commit    0202020202020202020202020202020202020202
+        metrics   test_accuracy 0.98
+
+        Git-ML-Event: register
+        Git-ML-Model: digits
+        Git-ML-Version: 3
+        Git-ML-Artifact: abababababababababababababababababababababababababababababababab
+        Git-ML-Run: 01010101010101010101010101010101
+        ");
+        let event = parse(commit(message)).unwrap();
+        assert_eq!((event.what.as_str(), event.note.as_deref()), ("registered v3", Some("first good one")));
+    }
+
+    #[test]
+    fn foreign_commits_are_no_events() {
+        for message in [
+            "",
+            "just a subject",
+            "subject\n\nGit-ML-Event: dance\nGit-ML-Model: digits",
+            "subject\n\nGit-ML-Event: alias\nGit-ML-Model: ../x\nGit-ML-Alias: a\nGit-ML-Version: 1",
+            "subject\n\nGit-ML-Event: alias\nGit-ML-Model: x\nGit-ML-Alias: a\nGit-ML-Version: 99999999999999999999",
+            "subject\n\nGit-ML-Event: register\nGit-ML-Model: x",
+        ] {
+            assert_eq!(parse(commit(message.to_owned())), None, "{message}");
+        }
+    }
+}
