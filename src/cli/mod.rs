@@ -2,6 +2,7 @@
 
 mod cat;
 mod checkout;
+mod complete;
 mod completions;
 mod context;
 mod doctor;
