@@ -10,7 +10,8 @@ _git-ml() {
     ours=(git-ml "${(@Q)words[2,CURRENT]}")
     for line in "${(@f)$(command git-ml completions --at $((CURRENT - 1)) -- "${ours[@]}" 2>/dev/null)}"; do
         value=${line%%$'\t'*}
-        help=${line#*$'\t'}
+        help=
+        [[ $line != *$'\t'* ]] || help=${line#*$'\t'}
         [[ -n $value ]] || continue
         if [[ $value == *[=:@/] ]]; then
             open_values+=("$value")

@@ -25,7 +25,10 @@ pub(crate) fn lines(command: clap::Command, folder: &Path, words: Vec<OsString>,
     let names = Arc::new(Names { folder: folder.clone() });
     let mut command = with_names(command, &names);
     let candidates = complete(&mut command, words, at, Some(&folder)).unwrap_or_default();
-    candidates.iter().filter_map(line).collect()
+    let lines: Vec<String> = candidates.iter().filter_map(line).collect();
+    // Options are offered to who types a dash, and where nothing else can follow.
+    let (options, values): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with('-'));
+    if values.is_empty() { options } else { values }
 }
 
 /// A candidate as a line; none where a shell could not take it back.
@@ -252,7 +255,7 @@ mod tests {
     fn commands_options_and_fixed_values_complete() {
         assert_eq!(offered(&["git-ml", "comp"]), ["completions"]);
         assert_eq!(offered(&["git-ml", "--verb"]), ["--verbose"]);
-        assert_eq!(offered(&["git-ml", "completions", ""])[..3], ["bash", "zsh", "fish"]);
+        assert_eq!(offered(&["git-ml", "completions", ""]), ["bash", "zsh", "fish"]);
     }
 
     #[test]
