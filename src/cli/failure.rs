@@ -282,7 +282,13 @@ fn git_hint(error: &GitError) -> Option<String> {
         GitError::NoIdentity => {
             Some("`git config --global user.name NAME` and `git config --global user.email ADDRESS`".to_owned())
         }
-        GitError::Command { .. } | GitError::Failed { .. } => None,
+        GitError::NotTrusted { path } => {
+            Some(format!("if you trust its owner: `git config --global --add safe.directory {}`", path.display()))
+        }
+        GitError::RefLocked { lock, .. } => {
+            Some(format!("if no git command is running, remove it: `rm {}`", lock.display()))
+        }
+        GitError::TooLarge { .. } | GitError::Command { .. } | GitError::Failed { .. } => None,
     }
 }
 

@@ -1,0 +1,111 @@
+//! Starting the user's `git`.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::GitError;
+use super::error::OrFailed;
+
+/// What git sets for its hooks and aliases and what would lead a child of ours to another repository or index.
+/// `GIT_CONFIG_*` stay: they carry what the user gave as `git -c`.
+const MISLEADING: [&str; 12] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// The last lines of stderr that an error repeats.
+const MESSAGE_LINES: usize = 5;
+
+/// A `git` to be started.
+#[must_use = "it does nothing until it is run"]
+pub(super) struct Git {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Git {
+    /// A `git` that works in the repository around `folder`, whatever the environment says.
+    pub(super) fn at(folder: &Path) -> Self {
+        let mut command = Command::new("git");
+        for name in MISLEADING {
+            command.env_remove(name);
+        }
+        // What we ask must never wait for, or make, the lock of the user's index.
+        command.env("GIT_OPTIONAL_LOCKS", "0").current_dir(folder);
+        Self { command, input: Vec::new() }
+    }
+
+    /// Works in the repository with this git folder rather than in the one that is found.
+    pub(super) fn in_repository(self, git_dir: &Path, work_dir: Option<&Path>) -> Self {
+        let git = self.env("GIT_DIR", git_dir);
+        match work_dir {
+            Some(work_dir) => git.env("GIT_WORK_TREE", work_dir),
+            None => git,
+        }
+    }
+
+    /// Sets a variable of its environment.
+    pub(super) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Gives it `input` on stdin.
+    pub(super) fn input(mut self, input: Vec<u8>) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Runs it to its end; its stdout.
+    pub(super) fn run(self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
+        self.run_with_codes(arguments, &[]).map(|(_, output)| output)
+    }
+
+    /// Runs it to its end; its exit code, which is 0 or one of `codes`, and its stdout.
+    pub(super) fn run_with_codes(mut self, arguments: &[&str], codes: &[i32]) -> Result<(i32, Vec<u8>), GitError> {
+        let action = || format!("cannot run `git {}`", arguments.join(" "));
+        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let mut child = self
+            .command
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .or_failed(action)?;
+        let output = std::thread::scope(|scope| {
+            if let Some(mut stdin) = child.stdin.take() {
+                // A child that stops reading says on stderr why.
+                scope.spawn(move || stdin.write_all(&self.input));
+            }
+            child.wait_with_output()
+        })
+        .or_failed(action)?;
+        match output.status.code() {
+            Some(code) if code == 0 || codes.contains(&code) => Ok((code, output.stdout)),
+            _ => Err(GitError::Command { command: arguments.join(" "), message: last_lines(&output.stderr) }),
+        }
+    }
+}
+
+/// The end of what a `git` said, in one line.
+fn last_lines(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.len() {
+        0 => "it said nothing".to_owned(),
+        count => lines[count.saturating_sub(MESSAGE_LINES)..].join("; "),
+    }
+}

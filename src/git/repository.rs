@@ -1,0 +1,142 @@
+//! Finding, opening and making repositories.
+
+use std::path::{Path, PathBuf};
+
+use gix::ThreadSafeRepository;
+
+use super::error::OrFailed;
+use super::{GitError, command};
+use crate::id::CommitId;
+
+/// A repository, opened.
+///
+/// It can be shared between threads. Refs, objects and the index are read from the disk whenever they are asked for,
+/// the configuration of gix once.
+pub struct Repository {
+    inner: ThreadSafeRepository,
+    work_dir: Option<PathBuf>,
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    /// Whether the git folder was named by the user rather than found: then our children have to be told too.
+    named: bool,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Repository")
+            .field("work_dir", &self.work_dir)
+            .field("git_dir", &self.git_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Repository {
+    /// Opens the repository that `start` lies in: a work tree, a linked one, a `.git` folder or a bare repository.
+    pub fn discover(start: &Path) -> Result<Self, GitError> {
+        let not_found = || GitError::NotARepository { start: start.to_path_buf() };
+        let start_dir = start.canonicalize().map_err(|_| not_found())?;
+        let inner = ThreadSafeRepository::discover(&start_dir).map_err(|error| match error.is_not_found() {
+            true => not_found(),
+            false => GitError::Failed {
+                action: format!("cannot open the repository around {}", start.display()),
+                source: error.into(),
+            },
+        })?;
+        Self::from_gix(inner, false)
+    }
+
+    /// Opens the repository whose git folder is `git_dir`, as `GIT_DIR` names it.
+    pub fn open(git_dir: &Path) -> Result<Self, GitError> {
+        let not_found = || GitError::NotARepository { start: git_dir.to_path_buf() };
+        let place = git_dir.canonicalize().map_err(|_| not_found())?;
+        let inner = ThreadSafeRepository::open(place).map_err(|error| match error.is_not_found() {
+            true => not_found(),
+            false => GitError::Failed {
+                action: format!("cannot open the repository {}", git_dir.display()),
+                source: error.into(),
+            },
+        })?;
+        Self::from_gix(inner, true)
+    }
+
+    /// Makes a repository at `path` unless it lies in one already.
+    pub fn init(path: &Path) -> Result<Self, GitError> {
+        match Self::discover(path) {
+            Err(GitError::NotARepository { .. }) => {
+                command::Git::at(path).run(&["init", "--quiet"])?;
+                Self::discover(path)
+            }
+            result => result,
+        }
+    }
+
+    fn from_gix(inner: ThreadSafeRepository, named: bool) -> Result<Self, GitError> {
+        let local = inner.to_thread_local();
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let work_dir = local.workdir().map(real);
+        let git_dir = real(local.git_dir());
+        if local.git_dir_trust() != gix::sec::Trust::Full {
+            return Err(GitError::NotTrusted { path: work_dir.unwrap_or(git_dir) });
+        }
+        let common_dir = real(local.common_dir());
+        Ok(Self { inner, work_dir, git_dir, common_dir, named })
+    }
+
+    /// The work tree's top folder, absolute and without symbolic links.
+    pub fn work_dir(&self) -> Result<&Path, GitError> {
+        self.work_dir.as_deref().ok_or(GitError::Bare)
+    }
+
+    /// This work tree's own git folder: `.git`, or `.git/worktrees/<name>`.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// The git folder that linked work trees share.
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// Runs the user's `git` in this repository, its stdout returned.
+    pub fn run_git(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
+        self.git().run(arguments)
+    }
+
+    /// The user's `git`, at the work tree's top.
+    pub(super) fn git(&self) -> command::Git {
+        let git = command::Git::at(self.work_dir.as_deref().unwrap_or(&self.git_dir));
+        match self.named {
+            true => git.in_repository(&self.git_dir, self.work_dir.as_deref()),
+            false => git,
+        }
+    }
+
+    /// The repository as gix reads it, for this thread.
+    pub(super) fn gix(&self) -> gix::Repository {
+        self.inner.to_thread_local()
+    }
+
+    /// The repository as git2 writes it.
+    ///
+    /// It is opened as if it were bare, since git2 never gets to see the work tree or the index.
+    pub(super) fn git2(&self) -> Result<git2::Repository, GitError> {
+        git2::Repository::open_bare(&self.common_dir).or_failed(|| "cannot open the repository")
+    }
+}
+
+/// The id as gix has it.
+pub(super) fn to_gix(id: &CommitId) -> gix::ObjectId {
+    gix::ObjectId::from(*id.as_bytes())
+}
+
+/// The id as git2 has it.
+pub(super) fn to_git2(id: &CommitId) -> Result<git2::Oid, GitError> {
+    git2::Oid::from_bytes(id.as_bytes()).or_failed(|| format!("{id} is not an id"))
+}
+
+/// The id that libraries give as bytes.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<CommitId, GitError> {
+    let bytes = bytes.try_into().or_failed(|| "only repositories with SHA-1 ids are supported")?;
+    Ok(CommitId::from_bytes(bytes))
+}
