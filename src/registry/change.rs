@@ -242,8 +242,15 @@ impl Registry<'_> {
             let Some(Wanted { edits, message }) = decide(expected.map(|tip| Tree { repository, tip }))? else {
                 return Ok(None);
             };
-            let commit =
-                RefCommit { reference: REGISTRY_REF, expected, edits, message: &message, extra_parents: Vec::new() };
+            let author = repository.identity()?;
+            let commit = RefCommit {
+                reference: REGISTRY_REF,
+                expected,
+                edits,
+                message: &message,
+                extra_parents: Vec::new(),
+                author: &author,
+            };
             match repository.commit_to_ref(&commit) {
                 Ok(id) => return Ok(Some(id)),
                 Err(GitError::RefMoved { .. }) if attempt < ATTEMPTS => {
