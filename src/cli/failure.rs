@@ -181,7 +181,14 @@ fn train_hint(error: &TrainError) -> Option<String> {
     match error {
         TrainError::Recipe { .. } => Some("correct the recipe in ml.toml, or the value given with -p".to_owned()),
         TrainError::NoWorker => Some("install it with `make install`, which builds both programs".to_owned()),
+        TrainError::BrokenWorker { .. } => {
+            Some("build it again with `make install`; `git ml doctor` says what is missing".to_owned())
+        }
+        TrainError::NotStored { path } => {
+            Some(format!("`git ml pull` fetches them, or `git ml track {path}` where the files are"))
+        }
         TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
+        TrainError::Track(error) => track_hint(error),
         TrainError::Run(error) => run_hint(error),
     }
 }

@@ -1,8 +1,9 @@
 //! What git-ml and its worker tell each other.
 //!
 //! `git-ml` writes a [`Job`] as JSON and starts `git-ml-torch train JOB`. The worker logs metrics and [`Progress`] as
-//! JSON lines to the file named by `GIT_ML_LOG`, as any script may, and fills the job's output folder. On a problem
+//! JSON lines to the file named by `GIT_ML_LOG`, as any script may, and makes the job's output folder. On a problem
 //! of the user's it prints one line on stderr, logs `{"failure": "the line"}` and exits with 1.
+//! `git-ml-torch --version` prints its own version and that of libtorch, a line each.
 
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ pub struct Job {
     pub store: PathBuf,
     /// The data.
     pub data: DataSource,
-    /// The folder to put the model artifact's files in; it exists and is empty.
+    /// The folder to make with the model artifact's files; it appears whole, or not at all.
     pub output: PathBuf,
 }
 

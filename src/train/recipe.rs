@@ -392,7 +392,7 @@ mod tests {
             recipe("data = 'x'", &[]).unwrap_err(),
             recipe("model = 'cnn'", &[]).unwrap_err(),
         ];
-        insta::assert_snapshot!(told.join("\n"), @r"
+        insta::assert_snapshot!(told.join("\n"), @r#"
         there is no key `epoch`; did you mean `epochs`?
         there is no key `learning_rate_of_everything`
         `lr` has to be a number from 0 up, not -1
@@ -411,6 +411,6 @@ mod tests {
         `lr` has to be a number from 0 up, not nan
         `model` is missing
         `data` is missing
-        ");
+        "#);
     }
 }

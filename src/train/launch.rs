@@ -1,0 +1,252 @@
+//! Starting the worker for a recipe, in a run of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::config::Experiment;
+use crate::files::{self, Durability, RelPath, UnsafePath};
+use crate::run::{Ended, Launch, LiveRun, Observer, RunError, RunInput, capture_environment, inputs_from_pointers};
+use crate::track::{TrackError, Workspace};
+
+use super::{DataSource, Job, PROTOCOL_VERSION, Recipe, RecipeError};
+
+/// The worker's program.
+const WORKER: &str = "git-ml-torch";
+/// The name and the type of a training's output, and its folder in the run's scratch folder.
+const OUTPUT: &str = "model";
+
+/// What can go wrong with a native training before or beside the run itself.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The recipe is not valid.
+    #[error("experiment `{experiment}`: {source}")]
+    Recipe {
+        /// The experiment's name.
+        experiment: String,
+        /// What is wrong.
+        source: RecipeError,
+    },
+    /// The worker is not installed.
+    #[error("the worker git-ml-torch is not beside git-ml nor on the PATH")]
+    NoWorker,
+    /// The worker is there, but does not start.
+    #[error("the worker {} does not start: {problem}", worker.display())]
+    BrokenWorker {
+        /// Its program.
+        worker: PathBuf,
+        /// What it or the system said, in a line.
+        problem: String,
+    },
+    /// The recipe's data are neither tracked nor in the work tree.
+    #[error("there is no data at {path}")]
+    NoData {
+        /// As the recipe gives it.
+        path: String,
+    },
+    /// The recipe's data are tracked, but not in this store.
+    #[error("the data of {path} are not in this store")]
+    NotStored {
+        /// The path.
+        path: RelPath,
+    },
+    /// The work tree or the store failed.
+    #[error(transparent)]
+    Track(#[from] TrackError),
+    /// The run failed before the training started.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// A native training to be started.
+#[derive(Debug, Clone)]
+pub struct TrainOptions {
+    /// The experiment's name.
+    pub experiment: String,
+    /// Parameters given with `-p`.
+    pub overrides: Vec<(String, String)>,
+    /// The run's name.
+    pub name: Option<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// The worker's program, from [`find_worker`].
+    pub worker: PathBuf,
+    /// Who runs it.
+    pub user: String,
+    /// The machine's name.
+    pub host: String,
+}
+
+/// The worker: beside `program`, which is git-ml itself, else on `search_path`.
+pub fn find_worker(program: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
+    // git may start git-ml through a link in its own folder; the worker is beside the real one.
+    let real = program.canonicalize().ok();
+    let beside = [real.as_deref(), Some(program)].into_iter().flatten().filter_map(Path::parent).map(Path::to_path_buf);
+    let on_path = search_path.into_iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute());
+    beside.chain(on_path).map(|folder| folder.join(WORKER)).find(|place| is_program(place))
+}
+
+fn is_program(place: &Path) -> bool {
+    place.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// What the worker says about itself: `git-ml-torch` and `libtorch` with their versions.
+pub fn worker_versions(worker: &Path) -> Result<BTreeMap<String, String>, TrainError> {
+    let broken = |problem: String| TrainError::BrokenWorker { worker: worker.to_path_buf(), problem };
+    let output = Command::new(worker).arg("--version").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| broken(error.to_string()))?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let first = told.lines().next().map_or_else(|| output.status.to_string(), str::to_owned);
+        return Err(broken(first));
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    let versions = told.lines().filter_map(|line| line.split_once(' '));
+    Ok(versions.map(|(name, version)| (name.to_owned(), version.to_owned())).collect())
+}
+
+/// Trains a recipe in a run of its own and stores the model as the run's output `model`.
+pub fn train(
+    workspace: &Workspace,
+    experiment: &Experiment,
+    options: &TrainOptions,
+    observer: &mut dyn Observer,
+) -> Result<Ended, TrainError> {
+    let wrong = |source| TrainError::Recipe { experiment: options.experiment.clone(), source };
+    let mut recipe = Recipe::new(experiment, &options.overrides).map_err(wrong)?;
+    if recipe.threads == 0 {
+        // The record holds the number, because another one gives other bits.
+        recipe.threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    }
+    let data_path = RelPath::new(recipe.data.clone()).map_err(|UnsafePath { path, reason }| {
+        wrong(RecipeError::BadValue { key: "data".to_owned(), problem: format!("cannot be `{path}`: {reason}") })
+    })?;
+    let (data, mut inputs) = find_data(workspace, &data_path)?;
+    if !experiment.inputs.is_empty() {
+        let others = inputs_from_pointers(workspace, &experiment.inputs)?;
+        inputs.extend(others.into_iter().filter(|input| input.path != data_path));
+    }
+    let versions = worker_versions(&options.worker)?;
+
+    let mut launch = launch(workspace, options, &recipe, inputs)?;
+    launch.environment.extend(versions.get("libtorch").map(|version| ("libtorch".to_owned(), version.clone())));
+    let live = LiveRun::start(workspace, &launch)?;
+    let job = Job {
+        protocol: PROTOCOL_VERSION,
+        experiment: options.experiment.clone(),
+        recipe,
+        store: workspace.store.root().to_path_buf(),
+        data,
+        output: live.scratch().join(OUTPUT),
+    };
+    let job_place = live.scratch().join("job.json");
+    let job_text = serde_json::to_vec_pretty(&job).map_err(|error| RunError::BadValue { what: error.to_string() })?;
+    files::publish(&job_place, &job_text, Durability::Buffered).map_err(RunError::from)?;
+    launch.command = vec![shown(&options.worker), "train".to_owned(), shown(&job_place)];
+    Ok(live.supervise(workspace, &launch, observer)?)
+}
+
+fn launch(
+    workspace: &Workspace,
+    options: &TrainOptions,
+    recipe: &Recipe,
+    inputs: Vec<RunInput>,
+) -> Result<Launch, TrainError> {
+    let typed = ["git", "ml", "train", &options.experiment].map(str::to_owned).into_iter();
+    let overrides = options.overrides.iter().flat_map(|(key, value)| ["-p".to_owned(), format!("{key}={value}")]);
+    Ok(Launch {
+        command: vec![shown(&options.worker)],
+        folder: workspace.repository.work_dir().map_err(RunError::from)?.to_path_buf(),
+        shown_command: Some(typed.chain(overrides).collect()),
+        variables: thread_variables(recipe.threads),
+        experiment: Some(options.experiment.clone()),
+        name: options.name.clone(),
+        params: recipe.params(),
+        tags: options.tags.clone(),
+        seed: Some(recipe.seed),
+        inputs,
+        outputs: vec![(OUTPUT.to_owned(), OUTPUT.to_owned(), PathBuf::from(OUTPUT))],
+        user: options.user.clone(),
+        host: options.host.clone(),
+        environment: capture_environment(&workspace.repository),
+    })
+}
+
+/// Threads that wait by spinning would take the cores from everybody else, and from each other when several trainings
+/// run at once. The OpenMP library reads this when it is loaded, so the worker itself could not set it.
+fn thread_variables(threads: u32) -> Vec<(String, String)> {
+    let threads = threads.to_string();
+    let variables = [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", &threads)];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
+/// The tracked artifact at `path`, as the pointer has it, whatever is checked out; else the untracked files there.
+fn find_data(workspace: &Workspace, path: &RelPath) -> Result<(DataSource, Vec<RunInput>), TrainError> {
+    match workspace.pointer(path) {
+        Ok(pointer) if workspace.store.has_artifact(&pointer.id).map_err(TrackError::from)? => {
+            let input = RunInput { path: path.clone(), name: pointer.name, id: pointer.id };
+            Ok((DataSource::Artifact(pointer.id), vec![input]))
+        }
+        Ok(_) => Err(TrainError::NotStored { path: path.clone() }),
+        Err(TrackError::NotTracked { .. }) => {
+            let place = path.under(workspace.repository.work_dir().map_err(RunError::from)?);
+            if place.is_dir() {
+                Ok((DataSource::Path(place), Vec::new()))
+            } else {
+                Err(TrainError::NoData { path: path.to_string() })
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make files in folders of their own")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn program(place: &Path, script: &str) {
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn the_worker_is_found_beside_the_program_then_on_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        program(&place("bin/git-ml"), "");
+        program(&place("other/git-ml-torch"), "");
+        let search_path = std::env::join_paths([place("empty"), place("other")]).unwrap();
+        let find = |program: &str| find_worker(&place(program), Some(&search_path));
+        assert_eq!(find("bin/git-ml"), Some(place("other/git-ml-torch")));
+        program(&place("bin/git-ml-torch"), "");
+        assert_eq!(find("bin/git-ml"), Some(place("bin/git-ml-torch")));
+        fs::create_dir(place("links")).unwrap();
+        std::os::unix::fs::symlink(place("bin/git-ml"), place("links/git-ml")).unwrap();
+        assert_eq!(find("links/git-ml"), Some(place("bin/git-ml-torch").canonicalize().unwrap()));
+        fs::set_permissions(place("bin/git-ml-torch"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(find("bin/git-ml"), Some(place("other/git-ml-torch")));
+        assert_eq!(find_worker(&place("bin/git-ml"), None), None);
+    }
+
+    #[test]
+    fn a_worker_that_does_not_start_is_told_with_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = folder.path().join("git-ml-torch");
+        program(&worker, "echo 'git-ml-torch 1.2'; echo 'libtorch 2.13.0'");
+        assert_eq!(worker_versions(&worker).unwrap()["libtorch"], "2.13.0");
+        program(&worker, "echo 'error while loading shared libraries: libtorch_cpu.so' >&2; echo more >&2; exit 127");
+        let told = worker_versions(&worker).unwrap_err().to_string();
+        assert!(told.ends_with("does not start: error while loading shared libraries: libtorch_cpu.so"), "{told}");
+    }
+}
