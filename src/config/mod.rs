@@ -3,9 +3,11 @@
 //! Architecture invariant: nothing that `ml.toml` names is run unless [`trust`] says that the user approved exactly
 //! this content, as direnv does.
 
+mod parse;
 pub mod trust;
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,6 +16,9 @@ use crate::files::RelPath;
 
 /// The name of the file at the work tree's top.
 pub const FILE_NAME: &str = "ml.toml";
+
+/// Bytes that an `ml.toml` may have.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// `ml.toml` could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -110,17 +115,52 @@ pub struct Gate {
 
 impl Config {
     /// Reads `ml.toml` in `work_dir`; the empty configuration if there is none.
-    pub fn load(_work_dir: &Path) -> Result<Self, ConfigError> {
-        todo!()
+    pub fn load(work_dir: &Path) -> Result<Self, ConfigError> {
+        match read(work_dir)? {
+            Some(content) => Self::parse_bytes(&content, &work_dir.join(FILE_NAME)),
+            None => Ok(Self::default()),
+        }
     }
 
     /// Reads the text of an `ml.toml`; `path` is for errors.
-    pub fn parse(_text: &str, _path: &Path) -> Result<Self, ConfigError> {
-        todo!()
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        parse::parse(text).map_err(|message| ConfigError::Parse { path: path.to_path_buf(), message })
+    }
+
+    /// Reads the content of an `ml.toml`; `path` is for errors.
+    pub fn parse_bytes(content: &[u8], path: &Path) -> Result<Self, ConfigError> {
+        match std::str::from_utf8(content) {
+            Ok(text) => Self::parse(text, path),
+            Err(_) => Err(ConfigError::Parse { path: path.to_path_buf(), message: "it is not UTF-8".to_owned() }),
+        }
     }
 
     /// The experiment called `name`.
-    pub fn experiment(&self, _name: &str) -> Result<&Experiment, ConfigError> {
-        todo!()
+    pub fn experiment(&self, name: &str) -> Result<&Experiment, ConfigError> {
+        self.experiments.get(name).ok_or_else(|| ConfigError::UnknownExperiment {
+            name: name.to_owned(),
+            known: self.experiments.keys().cloned().collect(),
+        })
+    }
+}
+
+/// The content of the `ml.toml` in `work_dir`; none if there is no such file.
+///
+/// Others may have written it: it has to be an ordinary file of a bounded size.
+pub fn read(work_dir: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    let path = work_dir.join(FILE_NAME);
+    let fail = |source| ConfigError::Read { path: path.clone(), source };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+        Ok(_) if !path.is_file() => return Err(fail(io::Error::other("it is not an ordinary file"))),
+        Ok(_) => {}
+    }
+    let mut content = Vec::new();
+    let file = std::fs::File::open(&path).map_err(fail)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(fail)?;
+    match content.len() as u64 > MAX_BYTES {
+        true => Err(fail(io::Error::other("it is larger than 1 MiB"))),
+        false => Ok(Some(content)),
     }
 }
