@@ -92,10 +92,34 @@ impl Draft {
         }
     }
 
+    /// Closes the file, complete, and leaves publishing it for later: many sealed drafts need no open file each.
+    pub fn seal(self, durability: Durability) -> Result<SealedDraft, FileError> {
+        if durability == Durability::Synced {
+            let synced = self.file.as_file().sync_all();
+            synced.map_err(|source| FileError::new("write", self.file.path(), source))?;
+        }
+        Ok(SealedDraft { path: self.file.into_temp_path() })
+    }
+
     /// Lets those run the file who may read it.
     fn make_executable(&self) -> io::Result<()> {
         let mode = self.file.as_file().metadata()?.permissions().mode();
         self.file.as_file().set_permissions(fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))
+    }
+}
+
+/// A draft that is complete and closed. Dropping it removes it.
+#[derive(Debug)]
+#[must_use = "a draft that is not published is removed"]
+pub struct SealedDraft {
+    path: tempfile::TempPath,
+}
+
+impl SealedDraft {
+    /// Moves the draft to `place` in one step, replacing a file there. That this survives a power cut is up to
+    /// [`sync_dir`], once for many.
+    pub fn publish(self, place: &Path) -> Result<(), FileError> {
+        self.path.persist(place).map_err(|error| FileError::new("write", place, error.error))
     }
 }
 

@@ -8,8 +8,8 @@ mod lock;
 mod path;
 
 pub use atomic::{
-    Appender, Draft, Durability, FileError, append_line, create_dir_all, ensure_dir, publish, remove_dir_all,
-    remove_file, sync_dir,
+    Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, publish,
+    remove_dir_all, remove_file, sync_dir,
 };
 pub use lock::{FileLock, LockError, Wait};
 pub use path::{RelPath, UnsafePath, resolve_beneath};

@@ -1,0 +1,146 @@
+//! Checking whole packs, and taking in packs from elsewhere.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::index::NewPacks;
+use super::pack::{self, HEADER_LEN, Header, Kind, MAGIC, PackEntry};
+use super::reader::{MapReader, decode_and_check};
+use super::{Store, StoreError};
+use crate::files::{Draft, Durability, FileError};
+use crate::id::{Digest, PackId};
+
+/// A damaged place in a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The pack.
+    pub pack: PackId,
+    /// The chunk or file map it belongs to; none where it is the pack's header or footer.
+    pub content: Option<Digest>,
+    /// What was found, with the place in the pack.
+    pub problem: String,
+}
+
+impl Store {
+    /// Reads a whole pack and checks every byte of it: what is damaged, with the content it belongs to.
+    pub fn check_pack(&self, pack: &PackId) -> Result<Vec<Damage>, StoreError> {
+        let path = self.pack_path(pack);
+        let fail = |source| StoreError::Read { what: path.display().to_string(), source };
+        let file = File::open(&path).map_err(fail)?;
+        let digest = hash(&file).map_err(fail)?;
+        let mut damages = check_entries(&file, pack).map_err(fail)?;
+        if damages.is_empty() && digest.as_bytes() != pack.as_bytes() {
+            let problem = format!("the file's BLAKE3 is {digest} and not its name");
+            damages.push(Damage { pack: *pack, content: None, problem });
+        }
+        Ok(damages)
+    }
+
+    /// Takes in a pack from elsewhere: copies it, checks every byte of the copy, and makes it durable and findable.
+    pub fn import_pack(&self, path: &Path) -> Result<PackId, StoreError> {
+        let fail = |source| StoreError::Read { what: path.display().to_string(), source };
+        let _lock = self.lock_shared()?;
+        let mut source = File::open(path).map_err(fail)?;
+        let mut draft = Draft::new_in(&self.packs_dir())?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = match source.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(fail(error)),
+            };
+            hasher.update(&buffer[..count]);
+            let written = draft.write_all(&buffer[..count]);
+            written.map_err(|source| StoreError::File(FileError::new("write", draft.path(), source)))?;
+        }
+        let pack = PackId::from_bytes(*hasher.finalize().as_bytes());
+        let damages = check_entries(draft.file(), &pack).map_err(fail)?;
+        if let Some(Damage { problem, .. }) = damages.into_iter().next() {
+            return Err(StoreError::Malformed { what: path.display().to_string(), problem });
+        }
+        draft.publish(&self.pack_path(&pack), false, Durability::Synced)?;
+        self.refresh(NewPacks::new())?;
+        Ok(pack)
+    }
+}
+
+fn hash(file: &File) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+/// Checks all of a pack but its name.
+fn check_entries(file: &File, pack: &PackId) -> io::Result<Vec<Damage>> {
+    let mut damages = Vec::new();
+    let mut report = |content, problem| damages.push(Damage { pack: *pack, content, problem });
+    let mut magic = [0; MAGIC.len()];
+    if file.read_exact_at(&mut magic, 0).is_err() || magic != MAGIC {
+        report(None, format!("its first 8 bytes are not `{}`", MAGIC.escape_ascii()));
+    }
+    let footer = pack::read_footer(file)?;
+    let entries = match &footer {
+        Ok(entries) => entries.clone(),
+        Err(problem) => {
+            report(None, problem.clone());
+            pack::scan(file)?
+        }
+    };
+    for entry in &entries {
+        let digest = Some(entry.header.key.digest);
+        let noun = entry.header.key.kind.noun();
+        if let Some(problem) = check_header(file, entry)? {
+            report(digest, format!("the header of {noun} at byte {}: {problem}", entry.offset));
+        }
+        if let Some(problem) = check_entry(file, pack, entry)? {
+            report(digest, format!("the {noun} at byte {} {problem}", entry.offset));
+        }
+    }
+    Ok(damages)
+}
+
+/// What is wrong with an entry's header, which the footer repeats.
+fn check_header(file: &File, entry: &PackEntry) -> io::Result<Option<String>> {
+    let mut bytes = [0; HEADER_LEN];
+    file.read_exact_at(&mut bytes, entry.offset - HEADER_LEN as u64)?;
+    if bytes == entry.header.to_bytes() {
+        return Ok(None);
+    }
+    let problem = Header::parse(&bytes).err().unwrap_or("it is not what the footer repeats");
+    Ok(Some(problem.to_owned()))
+}
+
+/// What is wrong with an entry's stored bytes.
+fn check_entry(file: &File, pack: &PackId, entry: &PackEntry) -> io::Result<Option<String>> {
+    let header = &entry.header;
+    if entry.range().end > file.metadata()?.len() {
+        return Ok(Some("is cut short".to_owned()));
+    }
+    let mut stored = vec![0; header.stored_len as usize];
+    file.read_exact_at(&mut stored, entry.offset)?;
+    if crc32fast::hash(&stored) != header.crc {
+        return Ok(Some("has bytes that do not match their CRC".to_owned()));
+    }
+    Ok(match header.key.kind {
+        Kind::Chunk => decode_and_check(header, stored).err(),
+        Kind::Map => check_map(pack, header, stored),
+    })
+}
+
+/// What is wrong with a file map in itself. Whether its chunks make the file, reading the file shows.
+fn check_map(pack: &PackId, header: &Header, stored: Vec<u8>) -> Option<String> {
+    let walk = || -> Result<(), StoreError> {
+        let mut map = MapReader::new(*pack, header, stored)?;
+        while map.next()?.is_some() {}
+        Ok(())
+    };
+    match walk() {
+        Ok(()) => None,
+        Err(StoreError::Damaged { problem, .. }) => Some(format!("is not valid: {problem}")),
+        Err(error) => Some(format!("is not valid: {error}")),
+    }
+}
