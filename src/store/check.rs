@@ -38,6 +38,15 @@ impl Store {
         Ok(damages)
     }
 
+    /// A quick look at a pack, without its content: none if it begins as packs do and its footer is whole, else what is
+    /// wrong.
+    pub fn probe_pack(&self, pack: &PackId) -> Result<Option<String>, StoreError> {
+        let path = self.pack_path(pack);
+        let fail = |source| StoreError::Read { what: path.display().to_string(), source };
+        let file = File::open(&path).map_err(fail)?;
+        Ok(check_magic(&file).or(pack::read_footer(&file).map_err(fail)?.err()))
+    }
+
     /// Takes in a pack from elsewhere: copies it, checks every byte of the copy, and makes it durable and findable.
     pub fn import_pack(&self, path: &Path) -> Result<PackId, StoreError> {
         let fail = |source| StoreError::Read { what: path.display().to_string(), source };
@@ -78,9 +87,8 @@ fn hash(file: &File) -> io::Result<Digest> {
 fn check_entries(file: &File, pack: &PackId) -> io::Result<Vec<Damage>> {
     let mut damages = Vec::new();
     let mut report = |content, problem| damages.push(Damage { pack: *pack, content, problem });
-    let mut magic = [0; MAGIC.len()];
-    if file.read_exact_at(&mut magic, 0).is_err() || magic != MAGIC {
-        report(None, format!("its first 8 bytes are not `{}`", MAGIC.escape_ascii()));
+    if let Some(problem) = check_magic(file) {
+        report(None, problem);
     }
     let footer = pack::read_footer(file)?;
     let entries = match &footer {
@@ -101,6 +109,13 @@ fn check_entries(file: &File, pack: &PackId) -> io::Result<Vec<Damage>> {
         }
     }
     Ok(damages)
+}
+
+/// What is wrong with a pack's first bytes.
+fn check_magic(file: &File) -> Option<String> {
+    let mut magic = [0; MAGIC.len()];
+    let is_good = file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC;
+    (!is_good).then(|| format!("its first 8 bytes are not `{}`", MAGIC.escape_ascii()))
 }
 
 /// What is wrong with an entry's header, which the footer repeats.

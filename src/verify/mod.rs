@@ -2,10 +2,24 @@
 //!
 //! Architecture invariant: it reports and never repairs.
 
+mod artifacts;
+mod code;
+mod content;
+mod pointers;
+mod refs;
+mod registry;
+mod runs;
+
+pub use code::Code;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
 use serde::Serialize;
 
+use crate::id::ArtifactId;
 use crate::registry::{RegistryError, Resolved};
-use crate::track::Workspace;
+use crate::track::{Progress, Workspace};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,9 +36,9 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable word: `damaged-chunk`, `missing-content`, … (docs/findings.md explains each).
-    pub code: &'static str,
-    /// What it is about: `data/x`, `run:<id>`, `name@v3`, `pack:<id>`.
+    /// What kind of thing it is: a stable word, which docs/findings.md explains.
+    pub code: Code,
+    /// What it is about: `data/x`, `run:<id>`, `name@v3`, `pack:<id>`, a ref.
     pub target: String,
     /// What was found; for damage it names artifact, file and pack.
     pub message: String,
@@ -70,6 +84,106 @@ pub enum Scope {
 }
 
 /// Verifies `scope`: without `deep` by the index alone, with it by reading every byte.
-pub fn verify(_workspace: &Workspace, _scope: &Scope, _deep: bool) -> Result<Report, RegistryError> {
-    todo!()
+pub fn verify(
+    workspace: &Workspace,
+    scope: &Scope,
+    deep: bool,
+    progress: &dyn Progress,
+) -> Result<Report, RegistryError> {
+    let mut inspection =
+        Inspection { workspace, findings: Vec::new(), checked: Checked::default(), uses: BTreeMap::new() };
+    match scope {
+        Scope::All => {
+            inspection.check_pointers()?;
+            let runs = inspection.check_runs();
+            inspection.check_registry(&runs);
+            inspection.check_refs();
+        }
+        Scope::Targets(targets) => inspection.add_targets(targets),
+    }
+    let everything = *scope == Scope::All;
+    inspection.check_content(everything, deep, progress)?;
+    Ok(inspection.into_report())
+}
+
+/// Who names an artifact, and what it says of it.
+#[derive(Debug, Clone)]
+struct Use {
+    /// `data/x`, `run:<id>:model`, `name@v3`.
+    target: String,
+    role: Role,
+    claim: Option<Claim>,
+}
+
+/// In which way an artifact is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Pointer,
+    Output,
+    Input,
+    Version,
+    Asked,
+}
+
+/// What is said of an artifact beside its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claim {
+    files: u64,
+    bytes: u64,
+    single_file: Option<bool>,
+}
+
+/// A verification in progress.
+#[derive(Debug)]
+struct Inspection<'w> {
+    workspace: &'w Workspace,
+    findings: Vec<Finding>,
+    checked: Checked,
+    uses: BTreeMap<ArtifactId, Vec<Use>>,
+}
+
+impl Inspection<'_> {
+    fn add_use(&mut self, id: ArtifactId, target: String, role: Role, claim: Option<Claim>) {
+        self.uses.entry(id).or_default().push(Use { target, role, claim });
+    }
+
+    fn report(&mut self, code: Code, target: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.report_as(code.severity(), code, target, message, hint);
+    }
+
+    fn report_as(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        target: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let (target, message, hint) = (target.into(), message.into(), hint.into());
+        self.findings.push(Finding { severity, code, target, message, hint });
+    }
+
+    fn into_report(mut self) -> Report {
+        self.findings.sort_by(|left, right| {
+            let key = |finding: &Finding| (finding.severity, finding.code);
+            key(left).cmp(&key(right)).then_with(|| left.target.cmp(&right.target))
+        });
+        self.findings.dedup();
+        let ok = self.findings.iter().all(|finding| finding.severity != Severity::Error);
+        Report { ok, checked: self.checked, findings: self.findings }
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -1,0 +1,120 @@
+//! Runs: their records, snapshots, series and logs.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::id::{CommitId, RunId};
+use crate::run::{RUNS_REF, Run, RunError, RunStatus, Runs};
+
+use super::{Claim, Code, Inspection, Role, Severity, describe};
+
+/// How much of a run's log is read.
+const LOG_SAMPLE: u64 = 64 * 1024;
+
+impl Inspection<'_> {
+    /// Checks every run, and returns those that can be read.
+    pub(super) fn check_runs(&mut self) -> BTreeMap<RunId, Run> {
+        let runs = Runs::new(self.workspace);
+        let (list, problems) = match runs.list() {
+            Ok(found) => found,
+            Err(error) => {
+                self.unreadable_ref(RUNS_REF, &describe(&error));
+                return BTreeMap::new();
+            }
+        };
+        for problem in problems {
+            let target = match &problem {
+                RunError::Malformed { id, .. } => format!("run:{id}"),
+                _ => RUNS_REF.to_owned(),
+            };
+            let hint = format!("`git log --first-parent {RUNS_REF}` shows which commit brought it");
+            self.report(Code::MalformedRun, target, describe(&problem), hint);
+        }
+        let anchored = self.anchored();
+        for run in &list {
+            self.checked.runs += 1;
+            self.check_run(&runs, run, anchored.as_ref());
+        }
+        list.into_iter().map(|run| (run.id, run)).collect()
+    }
+
+    fn check_run(&mut self, runs: &Runs<'_>, run: &Run, anchored: Option<&HashSet<CommitId>>) {
+        let target = format!("run:{}", run.id);
+        self.check_snapshot(run, &target, anchored);
+        for input in &run.inputs {
+            self.add_use(input.id, target.clone(), Role::Input, None);
+        }
+        for output in &run.outputs {
+            let claim = Claim { files: output.files, bytes: output.bytes, single_file: None };
+            self.add_use(output.id, format!("{target}:{}", output.name), Role::Output, Some(claim));
+        }
+        if run.status == RunStatus::Running {
+            return;
+        }
+        self.check_series(runs, run, &target);
+        if let Err(error) = runs.log_tail(&run.id, LOG_SAMPLE) {
+            let message = format!("the log of run {} cannot be read: {}", run.name, describe(&error));
+            self.report(Code::UnreadableLog, &target, message, format!("fetch {RUNS_REF} from a clone that has it"));
+        }
+    }
+
+    fn check_snapshot(&mut self, run: &Run, target: &str, anchored: Option<&HashSet<CommitId>>) {
+        let Run { name, snapshot, .. } = run;
+        if !self.workspace.repository.has_commit(snapshot) {
+            let severity = if self.is_shallow() { Severity::Warning } else { Severity::Error };
+            let message = format!("the code of run {name} is lost: there is no commit {snapshot}");
+            let hint = format!("fetch {RUNS_REF} from a clone that has it, or `git fetch --unshallow`");
+            self.report_as(severity, Code::MissingSnapshot, target, message, hint);
+        } else if run.status != RunStatus::Running && anchored.is_some_and(|anchored| !anchored.contains(snapshot)) {
+            let message = format!("nothing keeps commit {snapshot}, the code of run {name}, from being removed by git");
+            let hint = format!("keep it: `git branch keep-{} {snapshot}`", run.id.short());
+            self.report(Code::UnanchoredSnapshot, target, message, hint);
+        }
+    }
+
+    fn check_series(&mut self, runs: &Runs<'_>, run: &Run, target: &str) {
+        let series = match runs.series(&run.id) {
+            Ok(series) => series,
+            Err(error) => {
+                let message = format!("the metrics of run {} cannot be read: {}", run.name, describe(&error));
+                let hint = format!("fetch {RUNS_REF} from a clone that has it");
+                self.report(Code::UnreadableSeries, target, message, hint);
+                return;
+            }
+        };
+        for (metric, summary) in &run.metrics {
+            let points = series.get(metric).map_or(0, |points| points.len() as u64);
+            if points != summary.count {
+                let message = format!(
+                    "the record of run {} says that {metric:?} has {} values; its series has {points}",
+                    run.name, summary.count
+                );
+                let hint = format!("`git log --first-parent {RUNS_REF}` shows who changed it");
+                self.report(Code::RecordMismatch, target, message, hint);
+            }
+        }
+    }
+
+    /// The commits that the runs' ref keeps; none where that cannot be known.
+    fn anchored(&mut self) -> Option<HashSet<CommitId>> {
+        if self.is_shallow() {
+            return None;
+        }
+        let repository = &self.workspace.repository;
+        let found = match repository.read_ref(RUNS_REF) {
+            Ok(None) => return None,
+            Ok(Some(tip)) => repository.reachable(&[tip], &[]),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(commits) => Some(commits.into_iter().collect()),
+            Err(error) => {
+                self.unreadable_ref(RUNS_REF, &describe(&error));
+                None
+            }
+        }
+    }
+
+    fn is_shallow(&self) -> bool {
+        self.workspace.repository.common_dir().join("shallow").exists()
+    }
+}
