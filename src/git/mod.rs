@@ -17,6 +17,7 @@ mod refs;
 mod repository;
 mod settings;
 mod snapshot;
+mod version;
 
 pub use commit::{RefCommit, TreeEdit};
 pub use error::GitError;
@@ -25,6 +26,7 @@ pub use objects::{AddedFile, CommitInfo, TreeEntry};
 pub use refs::Head;
 pub use repository::Repository;
 pub use snapshot::Snapshot;
+pub use version::installed_version;
 
 #[cfg(test)]
 mod tests;
