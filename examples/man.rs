@@ -143,7 +143,7 @@ fn with_examples(roff: &str) -> String {
         }
         if *line == ".SH EXTRA" && lines.get(at + 1).is_some_and(|next| next.starts_with("Examples:")) {
             text.push_str(".SH EXAMPLES\n");
-        } else if !line.starts_with("Examples:") && !(is_example && *line == ".br") {
+        } else if !line.starts_with("Examples:") && (!is_example || *line != ".br") {
             text.push_str(line);
             text.push('\n');
         }
