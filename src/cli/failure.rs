@@ -231,6 +231,11 @@ fn run_hint(error: &RunError) -> Option<String> {
         RunError::Ambiguous { .. } => Some("give more digits of the id".to_owned()),
         RunError::Malformed { .. } => Some("`git ml verify` says what else is wrong".to_owned()),
         RunError::Spawn { .. } => Some("check that the program is installed and on the PATH".to_owned()),
+        RunError::Supervise { .. } => Some("`git ml log` shows what it logged".to_owned()),
+        RunError::Unrecorded { source, .. } => {
+            let kept = "nothing is lost: the next `git ml log` records it";
+            Some(run_hint(source).map_or(kept.to_owned(), |hint| format!("{kept}; {hint}")))
+        }
         RunError::NoActiveRun => Some("call it from a script under `git ml run -- SCRIPT`".to_owned()),
         RunError::BadValue { .. } | RunError::Read { .. } => None,
         RunError::File(error) => file_hint(error),

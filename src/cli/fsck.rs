@@ -38,7 +38,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     }
     workspace.store.rebuild_index()?;
     mended.push("made the index again from the packs".to_owned());
-    for run in Runs::new(&workspace).recover()? {
+    let (recovered, unrecovered) = Runs::new(&workspace).recover()?;
+    for error in unrecovered {
+        context.warn(&format!("a run cannot be recorded yet: {error}"));
+    }
+    for run in recovered {
         mended.push(format!("recorded run {}, whose parent died, as {}", run.name, run.status.as_str()));
     }
     let report = verify(&workspace, &Scope::All, args.deep, &Bar::new(context))?;

@@ -161,6 +161,11 @@ pub fn ensure_dir(folder: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Gives the folder `from` the name `to`, which must not be in use, in one step.
+pub fn move_dir(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(|source| FileError::new("move a folder to", to, source))
+}
+
 /// Removes a file or a symbolic link; fine if there is none.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {

@@ -8,7 +8,7 @@ mod lock;
 mod path;
 
 pub use atomic::{
-    Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, publish,
+    Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, move_dir, publish,
     remove_dir_all, remove_file, sync_dir,
 };
 pub use lock::{FileLock, LockError, Wait};

@@ -3,17 +3,32 @@
 //! Architecture invariant: the event log only grows, a run's snapshot is made before its command starts, and a torn
 //! last line costs that line alone.
 
+mod collect;
+mod environment;
+mod event;
+mod find;
+mod ledger;
+mod live;
+mod log_text;
+mod names;
 mod record;
+mod recover;
+mod runs;
+mod series;
+mod supervise;
 
-pub use record::{MetricSummary, Run, RunInput, RunOutput, RunStatus};
+pub use environment::capture_environment;
+pub use live::{ActiveRun, LiveRun};
+pub use record::{MetricSummary, Run, RunInput, RunOutput, RunStatus, smaller_is_better};
+pub use runs::Runs;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use crate::files::{FileError, LockError, RelPath};
-use crate::git::{GitError, Repository};
+use crate::git::GitError;
 use crate::id::{ArtifactId, RunId};
 use crate::track::{TrackError, Workspace};
 
@@ -30,11 +45,13 @@ pub enum RunError {
         wanted: String,
     },
     /// Several runs match.
-    #[error("`{wanted}` matches {} runs: {}", matches.len(), matches.join(", "))]
+    #[error("`{wanted}` matches {count} runs: {}{}", matches.join(", "), if *.count > matches.len() { ", …" } else { "" })]
     Ambiguous {
         /// As it was asked for.
         wanted: String,
-        /// Names and short ids of some.
+        /// How many.
+        count: usize,
+        /// The ids of some.
         matches: Vec<String>,
     },
     /// A record that is not valid.
@@ -52,6 +69,22 @@ pub enum RunError {
         command: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The command ran, but how it ended is not known.
+    #[error("lost sight of `{command}`")]
+    Supervise {
+        /// The program.
+        command: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A run ended, and its record could not be written. Its live folder has everything still.
+    #[error("run {name} ended but could not be recorded")]
+    Unrecorded {
+        /// The run's name.
+        name: String,
+        /// Why.
+        source: Box<RunError>,
     },
     /// A name or value that a metric, parameter or tag cannot have.
     #[error("{what}")]
@@ -140,12 +173,6 @@ pub trait Observer: Send {
     fn logged(&mut self, _line: &str) {}
 }
 
-/// A run in progress: its folder under `.git/ml/live`, which is the truth until the run is recorded.
-#[derive(Debug)]
-pub struct LiveRun {
-    _folder: PathBuf,
-}
-
 /// A run that ended, with what the caller passes on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
@@ -157,122 +184,20 @@ pub struct Ended {
     pub warnings: Vec<String>,
 }
 
-impl LiveRun {
-    /// Makes the snapshot and the run's folder and locks it.
-    pub fn start(_workspace: &Workspace, _launch: &Launch) -> Result<Self, RunError> {
-        todo!()
-    }
-
-    /// The id.
-    pub fn id(&self) -> RunId {
-        todo!()
-    }
-
-    /// The folder that the run may fill and that goes when it is recorded.
-    pub fn scratch(&self) -> PathBuf {
-        todo!()
-    }
-
-    /// Runs the command to its end, passing signals on, then records the run.
-    pub fn supervise(
-        self,
-        _workspace: &Workspace,
-        _launch: &Launch,
-        _observer: &mut dyn Observer,
-    ) -> Result<Ended, RunError> {
-        todo!()
-    }
+/// The inputs that pointers name: those at or below `paths`, or every tracked artifact that is in the work tree.
+///
+/// The pointers are believed: nothing is hashed.
+pub fn inputs_from_pointers(workspace: &Workspace, paths: &[RelPath]) -> Result<Vec<RunInput>, RunError> {
+    let root = workspace.repository.work_dir()?;
+    let wanted = |path: &RelPath| match paths {
+        [] => path.under(root).exists(),
+        paths => paths.iter().any(|wanted| path.starts_with(wanted)),
+    };
+    let pointers = workspace.pointers()?.into_iter().filter(|(path, _)| wanted(path));
+    Ok(pointers.map(|(path, pointer)| RunInput { path, name: pointer.name, id: pointer.id }).collect())
 }
 
-/// The folder of the live run that a command inside of it logs to (the variable `GIT_ML_RUN_DIR`).
-#[derive(Debug, Clone)]
-pub struct ActiveRun {
-    _folder: PathBuf,
-}
-
-impl ActiveRun {
-    /// The run in `folder`.
-    pub fn open(_folder: &Path) -> Result<Self, RunError> {
-        todo!()
-    }
-
-    /// Logs metrics.
-    pub fn metrics(&self, _values: &BTreeMap<String, f64>, _step: Option<i64>) -> Result<(), RunError> {
-        todo!()
-    }
-
-    /// Logs parameters.
-    pub fn params(&self, _values: &BTreeMap<String, String>) -> Result<(), RunError> {
-        todo!()
-    }
-
-    /// Stores a file or folder at once and logs it as an output.
-    pub fn output(
-        &self,
-        _workspace: &Workspace,
-        _path: &Path,
-        _name: Option<&str>,
-        _artifact_type: &str,
-    ) -> Result<RunOutput, RunError> {
-        todo!()
-    }
-}
-
-/// The recorded and the live runs of a repository.
-#[derive(Debug)]
-pub struct Runs<'w> {
-    _workspace: &'w Workspace,
-}
-
-impl<'w> Runs<'w> {
-    /// The runs of a repository.
-    pub fn new(_workspace: &'w Workspace) -> Self {
-        Self { _workspace }
-    }
-
-    /// Records as `crashed` the runs whose parent died, and returns them.
-    pub fn recover(&self) -> Result<Vec<Run>, RunError> {
-        todo!()
-    }
-
-    /// All runs, newest first, live ones with what they logged so far. A record that cannot be read is left out and
-    /// returned as an error of its own.
-    pub fn list(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
-        todo!()
-    }
-
-    /// The run that a user means: an id, a unique prefix of at least four digits, a name, `@` or `@~1`.
-    pub fn find(&self, _wanted: &str) -> Result<Run, RunError> {
-        todo!()
-    }
-
-    /// The points of a run.
-    pub fn series(&self, _run: &RunId) -> Result<Series, RunError> {
-        todo!()
-    }
-
-    /// The last `limit` bytes of what a run wrote to stdout and stderr.
-    pub fn log_tail(&self, _run: &RunId, _limit: u64) -> Result<Vec<u8>, RunError> {
-        todo!()
-    }
-
-    /// Changes a recorded run (tags, a note) in a commit of its own.
-    pub fn amend(&self, _run: &RunId, _subject: &str, _change: &mut dyn FnMut(&mut Run)) -> Result<Run, RunError> {
-        todo!()
-    }
-}
-
-/// What this machine is: `os`, `kernel`, `cpu`, `cores`, `memory_bytes`, `git_ml`, and what `variables` allows.
-pub fn capture_environment(_repository: &Repository) -> BTreeMap<String, String> {
-    todo!()
-}
-
-/// The inputs that pointers name: those at `paths`, or every tracked artifact that is in the work tree.
-pub fn inputs_from_pointers(_workspace: &Workspace, _paths: &[RelPath]) -> Result<Vec<RunInput>, RunError> {
-    todo!()
-}
-
-/// Whether `id` is the output of some run, and of which.
-pub fn producer_of(_runs: &[Run], _id: &ArtifactId) -> Option<RunId> {
-    todo!()
+/// The first of `runs` that made the artifact.
+pub fn producer_of(runs: &[Run], id: &ArtifactId) -> Option<RunId> {
+    runs.iter().find(|run| run.outputs.iter().any(|output| output.id == *id)).map(|run| run.id)
 }

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{Point, RunError};
 use crate::files::RelPath;
 use crate::id::{ArtifactId, CommitId, RunId};
+
+/// Bytes that a `run.toml` may have.
+pub(super) const MAX_RECORD: u64 = 16 << 20;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +54,52 @@ pub struct MetricSummary {
     pub best_step: i64,
     /// How many points there are.
     pub count: u64,
+}
+
+impl MetricSummary {
+    /// The summary of a metric's points, in the order they were logged; none without points.
+    pub fn of(name: &str, points: &[Point]) -> Option<Self> {
+        let (first, rest) = points.split_first()?;
+        let smaller_is_better = smaller_is_better(name);
+        let mut summary = Self::first(first);
+        rest.iter().for_each(|point| summary.add(point, smaller_is_better));
+        Some(summary)
+    }
+
+    /// The summary of one point.
+    pub(super) fn first(point: &Point) -> Self {
+        Self { last: point.value, min: point.value, max: point.value, best_step: point.step, count: 1 }
+    }
+
+    /// Takes one more point in.
+    pub(super) fn add(&mut self, point: &Point, smaller_is_better: bool) {
+        self.last = point.value;
+        self.count += 1;
+        if point.value.is_nan() {
+            return;
+        }
+        // The bounds are NaN only as long as every point was.
+        let first = self.min.is_nan();
+        let best = if smaller_is_better { point.value < self.min } else { point.value > self.max };
+        if first || best {
+            self.best_step = point.step;
+        }
+        self.min = if first { point.value } else { self.min.min(point.value) };
+        self.max = if first { point.value } else { self.max.max(point.value) };
+    }
+}
+
+/// Whether a metric's smallest value is its best, as its name tells.
+pub fn smaller_is_better(metric: &str) -> bool {
+    const PARTS: [&str; 4] = ["loss", "error", "perplexity", "latency"];
+    const WORDS: [&str; 16] = [
+        "bpb", "bpc", "cer", "cost", "eer", "err", "fid", "mae", "mape", "mse", "nll", "ppl", "rmse", "seconds",
+        "time", "wer",
+    ];
+    metric
+        .to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| WORDS.contains(&word) || PARTS.iter().any(|part| word.contains(part)))
 }
 
 /// An artifact that a run read.
@@ -119,6 +169,7 @@ pub struct Run {
     /// The command and its arguments.
     pub command: Vec<String>,
     /// The seed, where known.
+    #[serde(default, with = "seed")]
     pub seed: Option<u64>,
     /// Parameters, as text.
     #[serde(default)]
@@ -138,4 +189,145 @@ pub struct Run {
     /// Where it ran: `os`, `cpu`, `cores`, `memory_bytes`, `python`, `git_ml`, `libtorch`, …
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+}
+
+impl Run {
+    /// The record's file.
+    pub(super) fn to_toml(&self) -> Result<String, RunError> {
+        toml::to_string(self)
+            .map_err(|error| RunError::Malformed { id: self.id.to_string(), problem: error.to_string() })
+    }
+
+    /// Reads a record's file, which has to be that of the run `run_id`.
+    pub(super) fn parse(bytes: &[u8], run_id: &RunId) -> Result<Self, RunError> {
+        let fail = |problem: String| RunError::Malformed { id: run_id.to_string(), problem };
+        let text = std::str::from_utf8(bytes).map_err(|_| fail("it is not text".to_owned()))?;
+        let run: Self = toml::from_str(text).map_err(|error| fail(error.message().to_owned()))?;
+        if run.id != *run_id {
+            return Err(fail(format!("it says that it is {}", run.id)));
+        }
+        Ok(run)
+    }
+}
+
+/// TOML's integers end at 2^63 - 1: larger seeds are kept as text.
+mod seed {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Seed {
+        Number(i64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        seed.map(|seed| i64::try_from(seed).map_or_else(|_| Seed::Text(seed.to_string()), Seed::Number))
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        let bad = || D::Error::custom("the seed is not a whole number from 0 to 2^64 - 1");
+        match Option::<Seed>::deserialize(deserializer)? {
+            None => Ok(None),
+            Some(Seed::Number(seed)) => u64::try_from(seed).map(Some).map_err(|_| bad()),
+            Some(Seed::Text(seed)) => seed.parse().map(Some).map_err(|_| bad()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A run that has a value in every field.
+    pub(crate) fn sample() -> Run {
+        let id: RunId = "0192f0c1a2b37def8123456789abcdef".parse().unwrap();
+        let commit: CommitId = "0123456789012345678901234567890123456789".parse().unwrap();
+        let artifact = ArtifactId::from_bytes([7; 32]);
+        let summary = MetricSummary { last: 0.5, min: 0.25, max: f64::INFINITY, best_step: 3, count: 4 };
+        Run {
+            id,
+            name: "brave-otter-12".to_owned(),
+            status: RunStatus::Failed,
+            experiment: Some("cnn".to_owned()),
+            commit,
+            snapshot: commit,
+            dirty: true,
+            branch: Some("main".to_owned()),
+            started: "2026-11-21T08:00:00.5Z".parse().unwrap(),
+            ended: Some("2026-11-21T08:01:00Z".parse().unwrap()),
+            duration_s: Some(59.5),
+            cpu_s: Some(100.25),
+            exit_code: Some(3),
+            signal: Some("SIGTERM".to_owned()),
+            reason: Some("no data".to_owned()),
+            user: "ada".to_owned(),
+            host: "laptop".to_owned(),
+            command: vec!["python".to_owned(), "train \"x\".py\u{1b}".to_owned()],
+            seed: Some(u64::MAX),
+            params: BTreeMap::from([("lr".to_owned(), "0.1".to_owned()), ("a b".to_owned(), "two\nlines".to_owned())]),
+            metrics: BTreeMap::from([("val/accuracy".to_owned(), summary)]),
+            tags: BTreeMap::from([("note".to_owned(), "good".to_owned())]),
+            inputs: vec![RunInput { path: RelPath::new("data/x").unwrap(), name: "x".to_owned(), id: artifact }],
+            outputs: vec![RunOutput {
+                name: "model".to_owned(),
+                artifact_type: "model".to_owned(),
+                id: artifact,
+                files: 2,
+                bytes: 3,
+            }],
+            environment: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
+        }
+    }
+
+    fn point(step: i64, value: f64) -> Point {
+        Point { step, time: Timestamp::UNIX_EPOCH, value }
+    }
+
+    #[test]
+    fn a_record_round_trips_whole_and_nearly_empty() {
+        let mut run = sample();
+        assert_eq!(Run::parse(run.to_toml().unwrap().as_bytes(), &run.id).unwrap(), run);
+        run.experiment = None;
+        run.branch = None;
+        run.ended = None;
+        run.duration_s = None;
+        run.cpu_s = None;
+        run.exit_code = None;
+        run.signal = None;
+        run.reason = None;
+        run.seed = None;
+        run.metrics.clear();
+        run.inputs.clear();
+        run.command.clear();
+        assert_eq!(Run::parse(run.to_toml().unwrap().as_bytes(), &run.id).unwrap(), run);
+    }
+
+    #[test]
+    fn a_record_of_another_run_is_refused() {
+        let run = sample();
+        let error = Run::parse(run.to_toml().unwrap().as_bytes(), &RunId::from_bytes([1; 16])).unwrap_err();
+        assert!(error.to_string().contains("it says that it is 0192f0c1"), "{error}");
+    }
+
+    #[test]
+    fn summaries_pick_the_best_step_by_name_and_leave_nan_out() {
+        let points = [point(0, f64::NAN), point(1, 0.5), point(2, 0.25), point(3, 0.75), point(4, f64::NAN)];
+        let loss = MetricSummary::of("val_loss", &points).unwrap();
+        let accuracy = MetricSummary::of("accuracy", &points).unwrap();
+        assert!(loss.last.is_nan());
+        assert_eq!((loss.min, loss.max, loss.best_step, loss.count), (0.25, 0.75, 2, 5));
+        assert_eq!(accuracy.best_step, 3);
+        assert_eq!(MetricSummary::of("loss", &[]), None);
+    }
+
+    #[test]
+    fn names_tell_the_direction() {
+        let small = ["loss", "val_loss", "Validation Error", "test/mse", "top1_error", "perplexity", "logloss"];
+        let large = ["accuracy", "f1", "losses_won"].map(|name| name.replace("losses_won", "iou"));
+        assert!(small.iter().all(|name| smaller_is_better(name)));
+        assert!(!large.iter().any(|name| smaller_is_better(name)));
+    }
 }

@@ -171,7 +171,7 @@ fn launch(
         outputs: vec![(OUTPUT.to_owned(), OUTPUT.to_owned(), PathBuf::from(OUTPUT))],
         user: options.user.clone(),
         host: options.host.clone(),
-        environment: capture_environment(&workspace.repository),
+        environment: capture_environment(),
     })
 }
 

@@ -1,0 +1,206 @@
+//! `refs/ml/runs`: one commit for each recorded change, with the run's snapshot as a parent.
+//!
+//! The tree has a folder for each run, `<last two digits of the id>/<id>`, with `run.toml`, `series.parquet` where
+//! something was logged, and `log.txt` where something was printed. The last digits of an id are random while its
+//! first are the time, so the folders stay small.
+
+use std::time::Duration;
+
+use super::record::MAX_RECORD;
+use super::{RUNS_REF, Run, RunError, Series, log_text, series};
+use crate::files::{FileLock, Wait};
+use crate::git::{GitError, Identity, RefCommit, Repository, TreeEdit};
+use crate::id::{CommitId, RunId};
+use crate::track::Workspace;
+
+/// The record in a run's folder.
+const RECORD: &str = "run.toml";
+/// The points in a run's folder.
+const SERIES: &str = "series.parquet";
+/// Bytes of a log that are read.
+const MAX_LOG: u64 = 64 << 20;
+/// How often a change is tried anew when somebody else was faster.
+const TRIES: u32 = 100;
+
+/// The folder of a run in the tree.
+fn folder_of(run_id: &RunId) -> String {
+    let id = run_id.to_string();
+    format!("{}/{id}", &id[id.len() - 2..])
+}
+
+fn file_of(run_id: &RunId, name: &str) -> String {
+    format!("{}/{name}", folder_of(run_id))
+}
+
+/// The newest commit of the runs; none before the first.
+pub(super) fn tip(repository: &Repository) -> Result<Option<CommitId>, RunError> {
+    Ok(repository.read_ref(RUNS_REF)?)
+}
+
+/// The ids of all recorded runs, in order.
+pub(super) fn ids(repository: &Repository, tip: &CommitId) -> Result<Vec<RunId>, RunError> {
+    let mut ids = Vec::new();
+    for entry in repository.list_at(tip, "")?.iter().filter(|entry| entry.is_folder) {
+        let runs = repository.list_at(tip, &entry.name)?;
+        ids.extend(runs.iter().filter_map(|run| run.name.parse::<RunId>().ok()));
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The record of a run; none if there is none.
+pub(super) fn read(repository: &Repository, tip: &CommitId, run_id: &RunId) -> Result<Option<Run>, RunError> {
+    let bytes = repository.read_at(tip, &file_of(run_id, RECORD), MAX_RECORD)?;
+    bytes.map(|bytes| Run::parse(&bytes, run_id)).transpose()
+}
+
+/// The points of a recorded run; none where nothing was logged.
+pub(super) fn read_series(repository: &Repository, tip: &CommitId, run_id: &RunId) -> Result<Series, RunError> {
+    match repository.read_at(tip, &file_of(run_id, SERIES), series::MAX_BYTES)? {
+        None => Ok(Series::new()),
+        Some(bytes) => series::from_parquet(bytes)
+            .map_err(|error| RunError::Malformed { id: file_of(run_id, SERIES), problem: error.to_string() }),
+    }
+}
+
+/// What a recorded run wrote to stdout and stderr.
+pub(super) fn read_log(repository: &Repository, tip: &CommitId, run_id: &RunId) -> Result<Vec<u8>, RunError> {
+    Ok(repository.read_at(tip, &file_of(run_id, log_text::LOG), MAX_LOG)?.unwrap_or_default())
+}
+
+/// Records a run that ended. One that is recorded already stays as it is.
+pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec<u8>) -> Result<(), RunError> {
+    let malformed = |problem: String| RunError::Malformed { id: run.id.to_string(), problem };
+    let mut edits = vec![edit(&run.id, RECORD, run.to_toml()?.into_bytes())];
+    if !points.is_empty() {
+        let bytes = series::to_parquet(points).map_err(|error| malformed(error.to_string()))?;
+        edits.push(edit(&run.id, SERIES, bytes));
+    }
+    if !log.is_empty() {
+        edits.push(edit(&run.id, log_text::LOG, log));
+    }
+    let message = message(run);
+    let repository = &workspace.repository;
+    // Where a garbage collection took the snapshot of a run that crashed long ago, the record is what is left.
+    let parents: Vec<CommitId> =
+        Some(run.snapshot).filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();
+    change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
+        let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
+        // A record that cannot be read is there all the same, and is not ours to replace.
+        if !matches!(recorded, Ok(None | Some(None))) {
+            return Ok(None);
+        }
+        Ok(Some(Change { edits: edits.clone(), message: message.clone(), parents: parents.clone() }))
+    })
+}
+
+/// Changes the record of a run in a commit of its own.
+pub(super) fn amend(
+    workspace: &Workspace,
+    run_id: &RunId,
+    subject: &str,
+    author: &Identity,
+    change_run: &mut dyn FnMut(&mut Run),
+) -> Result<Run, RunError> {
+    let mut amended = None;
+    change(workspace, author, &mut |tip| {
+        let run = tip.map(|tip| read(&workspace.repository, tip, run_id)).transpose()?.flatten();
+        let before = run.ok_or_else(|| RunError::NotFound { wanted: run_id.to_string() })?;
+        let mut run = before.clone();
+        change_run(&mut run);
+        let edits = vec![edit(run_id, RECORD, run.to_toml()?.into_bytes())];
+        let message = format!("{}: {subject}\n\nrun {run_id}\n", run.name);
+        let is_same = run == before;
+        amended = Some(run);
+        Ok((!is_same).then_some(Change { edits, message, parents: Vec::new() }))
+    })?;
+    amended.ok_or_else(|| RunError::NotFound { wanted: run_id.to_string() })
+}
+
+fn edit(run_id: &RunId, name: &str, content: Vec<u8>) -> TreeEdit {
+    TreeEdit { path: file_of(run_id, name), content: Some(content) }
+}
+
+/// What is to be committed on top of the tip.
+struct Change {
+    edits: Vec<TreeEdit>,
+    message: String,
+    parents: Vec<CommitId>,
+}
+
+/// Commits what `decide` wants on top of the tip it is given, and asks it again when the tip has moved.
+fn change(
+    workspace: &Workspace,
+    author: &Identity,
+    decide: &mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>,
+) -> Result<(), RunError> {
+    // Many runs may end at once: taking turns spares them most of the trying again. It is not needed to be right,
+    // so a lock that cannot be had is no reason to lose a run.
+    let lock = workspace.store.root().join("runs.lock");
+    let _turn = FileLock::exclusive(&lock, Wait::UpTo(Duration::from_secs(10))).ok();
+    let repository = &workspace.repository;
+    let mut tries = 0;
+    loop {
+        let expected = tip(repository)?;
+        let Some(change) = decide(expected.as_ref())? else { return Ok(()) };
+        let commit = RefCommit {
+            reference: RUNS_REF,
+            expected,
+            edits: change.edits,
+            message: &change.message,
+            extra_parents: change.parents,
+            author,
+        };
+        match repository.commit_to_ref(&commit) {
+            Ok(_) => return Ok(()),
+            Err(GitError::RefMoved { .. }) if tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(u64::from(tries.min(20))));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The commit's message: the experiment log, as `git log --first-parent refs/ml/runs` shows it.
+fn message(run: &Run) -> String {
+    let mut subject = format!("{}: {}", run.name, run.status.as_str());
+    if let Some(experiment) = &run.experiment {
+        subject += &format!(", {experiment}");
+    }
+    for (name, summary) in headline_metrics(run) {
+        subject += &format!(", {name} {}", summary.last);
+    }
+    let mut body = format!("run {}\ncommand: {}\nsnapshot: {}", run.id, run.command.join(" "), run.snapshot);
+    if run.dirty {
+        body += &format!(" (changes on top of {})", run.commit);
+    }
+    if let Some(seconds) = run.duration_s {
+        body += &format!("\nduration: {seconds:.1} s");
+    }
+    for (title, problem) in [("signal", &run.signal), ("reason", &run.reason)] {
+        body += &problem.as_ref().map(|problem| format!("\n{title}: {problem}")).unwrap_or_default();
+    }
+    for (name, value) in &run.params {
+        body += &format!("\nparam {name}: {value}");
+    }
+    for (name, summary) in &run.metrics {
+        body += &format!("\nmetric {name}: {}", summary.last);
+    }
+    // Values may have newlines and more; a message is plain text.
+    let plain = |text: &str| text.chars().filter(|c| !c.is_control() || *c == '\n').collect::<String>();
+    format!("{}\n\n{}\n", plain(&subject).replace('\n', " "), plain(&body))
+}
+
+/// The metrics that say most: those of the test, else of the validation, else the first; at most two.
+fn headline_metrics(run: &Run) -> Vec<(&String, &super::MetricSummary)> {
+    let of = |part: &'static str| run.metrics.iter().filter(move |(name, _)| name.contains(part));
+    let mut chosen: Vec<_> = of("test").take(2).collect();
+    if chosen.is_empty() {
+        chosen = of("val").take(2).collect();
+    }
+    if chosen.is_empty() {
+        chosen = run.metrics.iter().filter(|(name, _)| !name.starts_with("system.")).take(2).collect();
+    }
+    chosen
+}

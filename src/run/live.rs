@@ -1,0 +1,362 @@
+//! Runs in progress: a folder each under `.git/ml/live`.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `run.toml` | the record as it was at the start |
+//! | `events.jsonl` | what git-ml noted: values logged with `git ml metric`, outputs, the end |
+//! | `log.jsonl` | what the command logged: the file named by `GIT_ML_LOG` |
+//! | `log.txt`, `log-1.txt`, … | stdout and stderr |
+//! | `lock` | held by the supervising process; free once that has died |
+//! | `scratch/` | room for the command's own files |
+//!
+//! A folder appears under its final name when it is complete, and leaves it in one step when the run is recorded.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::collect::EVENTS;
+use super::event::{Note, OwnLine, name_fault, value_fault};
+use super::record::MAX_RECORD;
+use super::recover::settle;
+use super::supervise::{Outcome, shell_code, start};
+use super::{Ended, Launch, Observer, Run, RunError, RunOutput, RunStatus, names};
+use crate::files::{self, Durability, FileLock, LockError, Wait};
+use crate::git::GitError;
+use crate::id::RunId;
+use crate::track::{ArtifactType, Workspace};
+
+/// The record as it was at the start.
+const RECORD: &str = "run.toml";
+/// Held by the supervising process.
+const LOCK: &str = "lock";
+/// Folders of runs that are being started.
+const STARTING: &str = ".new-";
+/// Folders of runs that were recorded, or never ran.
+const LEAVING: &str = ".gone-";
+
+/// The folder of the live runs of a store.
+pub(super) fn live_root(workspace: &Workspace) -> PathBuf {
+    workspace.store.root().join("live")
+}
+
+/// The folder of a live run.
+pub(super) fn folder_of(workspace: &Workspace, run_id: &RunId) -> PathBuf {
+    live_root(workspace).join(run_id.to_string())
+}
+
+/// The ids of the runs that have a folder, in order.
+pub(super) fn ids(workspace: &Workspace) -> Result<Vec<RunId>, RunError> {
+    let root = live_root(workspace);
+    let entries = match fs::read_dir(&root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|source| RunError::Read { path: root, source })?,
+    };
+    let mut ids: Vec<RunId> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The record of a live run as it was at the start; none if the run was recorded meanwhile.
+pub(super) fn read_start(folder: &Path, run_id: &RunId) -> Result<Option<Run>, RunError> {
+    let path = folder.join(RECORD);
+    let size = fs::metadata(&path).map(|metadata| metadata.len());
+    if size.as_ref().is_ok_and(|size| *size > MAX_RECORD) {
+        return Err(RunError::Malformed { id: run_id.to_string(), problem: "it is too large".to_owned() });
+    }
+    match fs::read(&path) {
+        Ok(bytes) => Run::parse(&bytes, run_id).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RunError::Read { path, source }),
+    }
+}
+
+/// Whether somebody supervises the run.
+pub(super) fn is_supervised(folder: &Path) -> bool {
+    // A shared lock, so that two that look do not take each other for the supervisor.
+    matches!(FileLock::shared(&folder.join(LOCK), Wait::No), Err(LockError::Held { .. }))
+}
+
+/// Takes over a run that nobody supervises; none if somebody does, or if it was recorded meanwhile.
+pub(super) fn take_over(folder: &Path) -> Result<Option<FileLock>, RunError> {
+    if !folder.join(RECORD).exists() {
+        return Ok(None);
+    }
+    match FileLock::exclusive(&folder.join(LOCK), Wait::No) {
+        // Another process may have recorded the run between the look and the lock.
+        Ok(lock) => Ok(folder.join(RECORD).exists().then_some(lock)),
+        Err(LockError::Held { .. }) => Ok(None),
+        Err(_) if !folder.exists() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes the folder of a run that was recorded, or that never ran.
+pub(super) fn remove(folder: &Path) -> Result<(), RunError> {
+    let (Some(root), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Ok(());
+    };
+    let leaving = root.join(format!("{LEAVING}{}", name.to_string_lossy()));
+    files::move_dir(folder, &leaving)?;
+    files::remove_dir_all(&leaving)?;
+    Ok(())
+}
+
+/// Removes what killed processes left of runs that never started or are recorded.
+pub(super) fn sweep(workspace: &Workspace) {
+    const LONG_ENOUGH: Duration = Duration::from_secs(600);
+    let Ok(entries) = fs::read_dir(live_root(workspace)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let age = age.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
+        if name.starts_with(LEAVING) || name.starts_with(STARTING) && age > LONG_ENOUGH {
+            // Somebody else may be removing it too; what is left is found next time.
+            let _ = files::remove_dir_all(&entry.path());
+        }
+    }
+}
+
+/// A run in progress: its folder under `.git/ml/live`, which is the truth until the run is recorded.
+///
+/// Dropped before its command has started, it leaves nothing behind.
+#[derive(Debug)]
+pub struct LiveRun {
+    pub(super) folder: PathBuf,
+    pub(super) run: Run,
+    has_started: bool,
+    /// Held as long as this process supervises the run.
+    _lock: FileLock,
+}
+
+impl Drop for LiveRun {
+    fn drop(&mut self) {
+        if !self.has_started {
+            // What cannot be removed now is found by the next command.
+            let _ = remove(&self.folder);
+        }
+    }
+}
+
+impl LiveRun {
+    /// Makes the snapshot and the run's folder and locks it.
+    pub fn start(workspace: &Workspace, launch: &Launch) -> Result<Self, RunError> {
+        check(launch)?;
+        let repository = &workspace.repository;
+        let head = repository.head()?;
+        if head.commit.is_none() {
+            return Err(GitError::NoCommit.into());
+        }
+        let run_id = RunId::generate();
+        let name = launch.name.clone().unwrap_or_else(|| names::name_of(&run_id));
+        let message = format!(
+            "The code of run {name}\n\nHEAD with the changes to tracked files, as it was when {run_id} started.\n"
+        );
+        let snapshot = repository.snapshot(&message, &repository.identity_or_host(&launch.user, &launch.host))?;
+        let run = Run {
+            id: run_id,
+            name,
+            status: RunStatus::Running,
+            experiment: launch.experiment.clone(),
+            commit: snapshot.head,
+            snapshot: snapshot.commit,
+            dirty: snapshot.dirty,
+            branch: head.branch,
+            started: now(),
+            ended: None,
+            duration_s: None,
+            cpu_s: None,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            user: launch.user.clone(),
+            host: launch.host.clone(),
+            command: launch.shown_command.clone().unwrap_or_else(|| launch.command.clone()),
+            seed: launch.seed,
+            params: launch.params.clone(),
+            metrics: BTreeMap::new(),
+            tags: launch.tags.clone(),
+            inputs: launch.inputs.clone(),
+            outputs: Vec::new(),
+            environment: launch.environment.clone(),
+        };
+        let root = live_root(workspace);
+        let starting = root.join(format!("{STARTING}{run_id}"));
+        files::create_dir_all(&starting.join("scratch"))?;
+        let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
+        files::publish(&starting.join(RECORD), run.to_toml()?.as_bytes(), Durability::Buffered)?;
+        let folder = root.join(run_id.to_string());
+        files::move_dir(&starting, &folder)?;
+        Ok(Self { folder, run, has_started: false, _lock: lock })
+    }
+
+    /// The id.
+    pub fn id(&self) -> RunId {
+        self.run.id
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.run.name
+    }
+
+    /// The folder that the run may fill and that goes when it is recorded.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch")
+    }
+}
+
+impl LiveRun {
+    /// Runs the command to its end, passing signals on, then records the run.
+    pub fn supervise(
+        mut self,
+        workspace: &Workspace,
+        launch: &Launch,
+        observer: &mut dyn Observer,
+    ) -> Result<Ended, RunError> {
+        let child = start(&self.folder, &self.run, launch)?;
+        self.has_started = true;
+        let Outcome { end, collector, mut warnings } = child.supervise(&self.folder, launch, observer)?;
+        warnings.extend(self.keep_outputs(workspace, launch, end.exit_code == Some(0)));
+        let exit_code = shell_code(&end);
+        let end = Note { end: Some(end), ..Note::default() };
+        let recorded = note(&self.folder, &OwnLine { git_ml: Some(end), ..OwnLine::default() }).and_then(|()| {
+            settle(workspace, &self.folder, self.run.clone(), collector, &mut |line| observer.logged(line))
+        });
+        let unrecorded = |source| RunError::Unrecorded { name: self.run.name.clone(), source: Box::new(source) };
+        let (run, more) = recorded.map_err(unrecorded)?;
+        warnings.extend(more);
+        Ok(Ended { run, exit_code, warnings })
+    }
+
+    /// Stores the outputs that were declared, also after a failure; returns what went wrong.
+    fn keep_outputs(&self, workspace: &Workspace, launch: &Launch, succeeded: bool) -> Vec<String> {
+        let keep = |(name, artifact_type, place): &(String, String, PathBuf)| {
+            let place = self.scratch().join(place);
+            if place.symlink_metadata().is_err() {
+                return succeeded.then(|| format!("there is no output `{name}`: nothing is at {}", place.display()));
+            }
+            let output = store_output(workspace, &place, name, artifact_type);
+            let error = output.and_then(|output| note_output(&self.folder, &output)).err()?;
+            Some(format!("the output `{name}` is not stored: {error}"))
+        };
+        launch.outputs.iter().filter_map(keep).collect()
+    }
+}
+
+/// The present, in microseconds, which is what series keep.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+fn check(launch: &Launch) -> Result<(), RunError> {
+    if let Some(what) = launch.name.as_deref().and_then(names::fault) {
+        return Err(RunError::BadValue { what });
+    }
+    check_texts("parameter", &launch.params)?;
+    check_texts("tag", &launch.tags)
+}
+
+/// Refuses names and values that a parameter or tag cannot have.
+pub(super) fn check_texts(kind: &str, values: &BTreeMap<String, String>) -> Result<(), RunError> {
+    for (name, value) in values {
+        if let Some(fault) = name_fault(name).or_else(|| value_fault(value)) {
+            let name: String = name.escape_debug().take(60).collect();
+            return Err(RunError::BadValue { what: format!("the {kind} `{name}` {fault}") });
+        }
+    }
+    Ok(())
+}
+
+/// Adds a line to the event log of a live run.
+pub(super) fn note(folder: &Path, line: &OwnLine) -> Result<(), RunError> {
+    let text = serde_json::to_string(line)
+        .map_err(|error| RunError::BadValue { what: format!("this cannot be logged: {error}") })?;
+    Ok(files::append_line(&folder.join(EVENTS), &text)?)
+}
+
+/// Notes an output of a live run.
+pub(super) fn note_output(folder: &Path, output: &RunOutput) -> Result<(), RunError> {
+    let output = Note { output: Some(output.clone()), ..Note::default() };
+    note(folder, &OwnLine { time: Some(now()), git_ml: Some(output), ..OwnLine::default() })
+}
+
+/// Stores a file or folder as an output with this name and type.
+pub(super) fn store_output(
+    workspace: &Workspace,
+    path: &Path,
+    name: &str,
+    artifact_type: &str,
+) -> Result<RunOutput, RunError> {
+    let artifact_type: ArtifactType =
+        artifact_type.parse().map_err(|_| RunError::BadValue { what: format!("`{artifact_type}` is not a type") })?;
+    if let Some(fault) = name_fault(name) {
+        return Err(RunError::BadValue { what: format!("an output {fault}") });
+    }
+    let (id, manifest, _) = workspace.store_path(path)?;
+    Ok(RunOutput {
+        name: name.to_owned(),
+        artifact_type: artifact_type.to_string(),
+        id,
+        files: manifest.entries().len() as u64,
+        bytes: manifest.total_size(),
+    })
+}
+
+/// The folder of the live run that a command inside of it logs to (the variable `GIT_ML_RUN_DIR`).
+#[derive(Debug, Clone)]
+pub struct ActiveRun {
+    folder: PathBuf,
+}
+
+impl ActiveRun {
+    /// The run in `folder`.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        if !folder.join(RECORD).is_file() {
+            return Err(RunError::NoActiveRun);
+        }
+        Ok(Self { folder: folder.to_path_buf() })
+    }
+
+    /// Logs metrics.
+    pub fn metrics(&self, values: &BTreeMap<String, f64>, step: Option<i64>) -> Result<(), RunError> {
+        if let Some(fault) = values.keys().find_map(|name| name_fault(name)) {
+            return Err(RunError::BadValue { what: format!("a metric {fault}") });
+        }
+        let metrics = values.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
+        note(&self.folder, &OwnLine { step, time: Some(now()), metrics, ..OwnLine::default() })
+    }
+
+    /// Logs parameters.
+    pub fn params(&self, values: &BTreeMap<String, String>) -> Result<(), RunError> {
+        check_texts("parameter", values)?;
+        let params = values.clone().into_iter().collect();
+        note(&self.folder, &OwnLine { time: Some(now()), params, ..OwnLine::default() })
+    }
+
+    /// Sets tags.
+    pub fn tags(&self, values: &BTreeMap<String, String>) -> Result<(), RunError> {
+        check_texts("tag", values)?;
+        let tags = values.clone().into_iter().collect();
+        note(&self.folder, &OwnLine { time: Some(now()), tags, ..OwnLine::default() })
+    }
+
+    /// Stores a file or folder at once and logs it as an output.
+    pub fn output(
+        &self,
+        workspace: &Workspace,
+        path: &Path,
+        name: Option<&str>,
+        artifact_type: &str,
+    ) -> Result<RunOutput, RunError> {
+        let own_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let output = store_output(workspace, path, name.unwrap_or(&own_name), artifact_type)?;
+        note_output(&self.folder, &output)?;
+        Ok(output)
+    }
+}

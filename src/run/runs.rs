@@ -1,0 +1,152 @@
+//! The recorded and the live runs of a repository, as one list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::collect::Collector;
+use super::event::OwnLine;
+use super::live::{check_texts, note, now};
+use super::recover::{completed, so_far};
+use super::{Run, RunError, Series, find, ledger, live, log_text, recover};
+use crate::id::RunId;
+use crate::track::Workspace;
+
+/// The recorded and the live runs of a repository.
+///
+/// It remembers how far it read the logs of live runs: keep it to ask again and again.
+#[derive(Debug)]
+pub struct Runs<'w> {
+    pub(super) workspace: &'w Workspace,
+    followed: Mutex<BTreeMap<RunId, Collector>>,
+}
+
+impl<'w> Runs<'w> {
+    /// The runs of a repository.
+    pub fn new(workspace: &'w Workspace) -> Self {
+        Self { workspace, followed: Mutex::default() }
+    }
+
+    /// Records as `crashed` the runs whose parent died, and returns them, with what went wrong for others.
+    pub fn recover(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
+        recover::recover(self.workspace)
+    }
+
+    /// All runs, newest first, live ones with what they logged so far. A record that cannot be read is left out and
+    /// returned as an error of its own.
+    pub fn list(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
+        let repository = &self.workspace.repository;
+        let mut runs = Vec::new();
+        let mut errors = Vec::new();
+        // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
+        for run_id in live::ids(self.workspace)? {
+            match self.live(&run_id) {
+                Ok(run) => runs.extend(run),
+                Err(error) => errors.push(error),
+            }
+        }
+        if let Some(tip) = ledger::tip(repository)? {
+            let ids = ledger::ids(repository, &tip)?;
+            let records: Vec<_> = ids.par_iter().map(|run_id| ledger::read(repository, &tip, run_id)).collect();
+            let recorded: BTreeSet<&RunId> = ids.iter().collect();
+            runs.retain(|run| !recorded.contains(&run.id));
+            for record in records {
+                match record {
+                    Ok(run) => runs.extend(run),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
+        Ok((runs, errors))
+    }
+
+    /// The run with this id; none if there is none.
+    pub fn get(&self, run_id: &RunId) -> Result<Option<Run>, RunError> {
+        // As in `list`: looking in this order, a run that is recorded meanwhile is not missed.
+        let live = self.live(run_id)?;
+        let repository = &self.workspace.repository;
+        let recorded = match ledger::tip(repository)? {
+            Some(tip) => ledger::read(repository, &tip, run_id)?,
+            None => None,
+        };
+        Ok(recorded.or(live))
+    }
+
+    /// The run that a user means: an id, a unique prefix of at least four digits, a name, `@` or `@~1`.
+    pub fn find(&self, wanted: &str) -> Result<Run, RunError> {
+        find::find(self, wanted)
+    }
+
+    /// The points of a run.
+    pub fn series(&self, run_id: &RunId) -> Result<Series, RunError> {
+        let folder = live::folder_of(self.workspace, run_id);
+        if live::read_start(&folder, run_id)?.is_some() {
+            return self.follow(run_id, |collector| collector.content().series());
+        }
+        match ledger::tip(&self.workspace.repository)? {
+            Some(tip) => ledger::read_series(&self.workspace.repository, &tip, run_id),
+            None => Ok(Series::new()),
+        }
+    }
+
+    /// The last `limit` bytes of what a run wrote to stdout and stderr.
+    pub fn log_tail(&self, run_id: &RunId, limit: u64) -> Result<Vec<u8>, RunError> {
+        let folder = live::folder_of(self.workspace, run_id);
+        if live::read_start(&folder, run_id)?.is_some() {
+            let text = log_text::tail(&folder, limit);
+            return text.map_err(|source| RunError::Read { path: folder.join(log_text::LOG), source });
+        }
+        let mut log = match ledger::tip(&self.workspace.repository)? {
+            Some(tip) => ledger::read_log(&self.workspace.repository, &tip, run_id)?,
+            None => Vec::new(),
+        };
+        let excess = log.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        log.drain(..excess);
+        Ok(log)
+    }
+
+    /// Sets tags of a run, recorded or live.
+    pub fn tag(&self, run: &Run, tags: &BTreeMap<String, String>) -> Result<(), RunError> {
+        check_texts("tag", tags)?;
+        let folder = live::folder_of(self.workspace, &run.id);
+        if live::is_supervised(&folder) {
+            let tags = tags.clone().into_iter().collect();
+            return note(&folder, &OwnLine { time: Some(now()), tags, ..OwnLine::default() });
+        }
+        let words: Vec<_> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let subject: String = format!("tag {}", words.join(" ")).chars().filter(|c| !c.is_control()).collect();
+        self.amend(&run.id, &subject, &mut |run| run.tags.extend(tags.clone())).map(drop)
+    }
+
+    /// Changes a recorded run in a commit of its own.
+    pub fn amend(&self, run_id: &RunId, subject: &str, change: &mut dyn FnMut(&mut Run)) -> Result<Run, RunError> {
+        let run = self.get(run_id)?.ok_or_else(|| RunError::NotFound { wanted: run_id.to_string() })?;
+        let author = self.workspace.repository.identity_or_host(&run.user, &run.host);
+        ledger::amend(self.workspace, run_id, subject, &author, change)
+    }
+
+    /// A run that has a live folder, with what it logged so far; none without one.
+    fn live(&self, run_id: &RunId) -> Result<Option<Run>, RunError> {
+        let folder = live::folder_of(self.workspace, run_id);
+        let Some(start) = live::read_start(&folder, run_id)? else {
+            self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+            return Ok(None);
+        };
+        let supervised = live::is_supervised(&folder);
+        self.follow(run_id, |collector| match supervised {
+            true => Some(so_far(start, collector.content())),
+            false => Some(completed(start, collector.content(), &folder)),
+        })
+    }
+
+    /// Reads what was added to the logs of a live run, and looks at all of it.
+    fn follow<R>(&self, run_id: &RunId, look: impl FnOnce(&Collector) -> R) -> Result<R, RunError> {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = live::folder_of(self.workspace, run_id);
+        let collector = followed.entry(*run_id).or_insert_with(|| Collector::new(&folder));
+        collector.advance(&mut |_| ())?;
+        Ok(look(collector))
+    }
+}
