@@ -9,6 +9,7 @@ use crate::files::{FileError, LockError};
 use crate::git::GitError;
 use crate::query::QueryError;
 use crate::registry::RegistryError;
+use crate::remote::RemoteError;
 use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::TrackError;
@@ -53,6 +54,9 @@ pub enum Failure {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Runs failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -123,6 +127,7 @@ impl Failure {
             | Self::Query(_)
             | Self::Train(_)
             | Self::Registry(_)
+            | Self::Remote(_)
             | Self::Run(_)
             | Self::Track(_)
             | Self::Store(_)
@@ -144,6 +149,7 @@ impl Failure {
             }
             Self::Train(error) => train_hint(error),
             Self::Registry(error) => registry_hint(error),
+            Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
@@ -222,6 +228,23 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Track(error) => track_hint(error),
         RegistryError::Store(error) => store_hint(error),
         RegistryError::Git(error) => git_hint(error),
+    }
+}
+
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    match error {
+        RemoteError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
+        RemoteError::BadUrl { .. } => Some("`git ml remote add share /mnt/team/store` adds a folder".to_owned()),
+        RemoteError::OutOfReach { name, .. } => {
+            Some(format!("mount the folder, or `git ml remote remove {name}` and add it again"))
+        }
+        RemoteError::Missing { .. } => Some("ask who tracked them for `git ml push`".to_owned()),
+        RemoteError::Damaged { .. } => Some("`git ml verify --deep` says what else is damaged".to_owned()),
+        RemoteError::Unknown { .. } => Some("`git ml remote list` lists them".to_owned()),
+        RemoteError::Store(error) => store_hint(error),
+        RemoteError::Config(error) => config_hint(error),
+        RemoteError::Git(error) => git_hint(error),
+        RemoteError::File(error) => file_hint(error),
     }
 }
 
