@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -12,7 +13,7 @@ use crate::registry::RegistryError;
 use crate::remote::RemoteError;
 use crate::run::RunError;
 use crate::store::StoreError;
-use crate::track::TrackError;
+use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
 
 use super::output::printable;
@@ -274,7 +275,7 @@ fn track_hint(error: &TrackError) -> Option<String> {
             Some(format!("take it out of git's index first: `git rm -r --cached {path}`"))
         }
         TrackError::OutsideWorkTree { .. } => Some("copy or move it into the work tree first".to_owned()),
-        TrackError::NotTrackable { .. } => Some("track a file, or a folder of files".to_owned()),
+        TrackError::NotTrackable { path, reason } => Some(untrackable_hint(path, reason)),
         TrackError::NotFound { .. } => Some("check the path".to_owned()),
         TrackError::NotTracked { path } => {
             Some(format!("`git ml track {path}` tracks it, `git ml status` lists what is"))
@@ -282,6 +283,7 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::WouldOverwrite { path, .. } => {
             Some(format!("keep it with `git ml track {path}`, or lose it with `git ml checkout --force {path}`"))
         }
+        TrackError::NotStored { .. } => Some("copy .git/ml/packs from a clone that has it".to_owned()),
         TrackError::Changed { .. } => Some("run it again when nothing writes there".to_owned()),
         TrackError::Pointer { path, .. } => {
             Some(format!("bring back the committed one: `git checkout -- {}`", path.display()))
@@ -292,6 +294,32 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::Lock(error) => lock_hint(error),
         TrackError::Store(error) => store_hint(error),
         TrackError::Git(error) => git_hint(error),
+    }
+}
+
+fn untrackable_hint(path: &Path, reason: &Untrackable) -> String {
+    match reason {
+        Untrackable::Top => "name a file or a folder in it".to_owned(),
+        Untrackable::Pointer => {
+            let data = path.to_string_lossy();
+            format!("name what it points to: `git ml track {}`", data.strip_suffix(POINTER_SUFFIX).unwrap_or(&data))
+        }
+        Untrackable::Configuration => format!("`git add {}` tracks it", path.display()),
+        Untrackable::EmptyFolder => "put files into it first".to_owned(),
+        Untrackable::Link => "track what it points to, or put a copy in its place".to_owned(),
+        Untrackable::Special { .. } => "track a file, or a folder of files".to_owned(),
+        Untrackable::HoldsSpecial { inner, .. } => format!("remove it, or move it out of the folder: {inner}"),
+        Untrackable::HoldsRepository { .. } => "track its folders one by one, or move the repository away".to_owned(),
+        Untrackable::InRepository { repository } => format!("track it there: `git ml -C {repository} track …`"),
+        Untrackable::HoldsPointer { inner } => {
+            let data = inner.strip_suffix(POINTER_SUFFIX).unwrap_or(inner);
+            format!("track either the folder or what is in it: `git ml untrack {}`", path.join(data).display())
+        }
+        Untrackable::InArtifact { artifact } => format!("track the whole again: `git ml track {artifact}`"),
+        Untrackable::NotUtf8 { .. } => "rename it".to_owned(),
+        Untrackable::PointerIgnored { pointer } => {
+            format!("`git check-ignore -v {pointer}` says which rule it is; add `!*{POINTER_SUFFIX}` after it")
+        }
     }
 }
 
