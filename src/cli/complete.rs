@@ -85,7 +85,7 @@ fn kind_of(value_name: &str) -> Option<Kind> {
         "TARGET:FILE" => Kind::File,
         "ARTIFACT" => Kind::Artifact,
         "MODEL" => Kind::Model,
-        "MODEL@VERSION" => Kind::Version,
+        "VERSION" => Kind::Version,
         "ALIAS" => Kind::Alias,
         "EXPERIMENT" => Kind::Experiment,
         "METRIC" => Kind::Metric,

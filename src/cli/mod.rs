@@ -8,6 +8,7 @@ mod context;
 mod doctor;
 mod failure;
 mod fsck;
+mod help;
 mod hook;
 mod init;
 mod log;
@@ -18,14 +19,12 @@ mod note;
 mod output;
 mod output_command;
 mod param;
-mod remote;
 mod run;
 mod show;
 mod status;
 mod tag;
 mod track;
 mod train;
-mod transfer;
 mod trust;
 mod ui;
 mod untrack;
@@ -41,18 +40,22 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use context::Context;
 
+/// Where help shows the options that every command has.
+const GLOBAL: &str = "Global options";
+
 /// Datasets, training runs, a model registry and a dashboard inside your git repository, with no server
 #[derive(Debug, Parser)]
-#[command(name = "git-ml", bin_name = "git ml", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "git-ml", bin_name = "git ml", version, arg_required_else_help = true, max_term_width = 100,
+    help_template = help::template(&Command::augment_subcommands(clap::Command::new("git-ml"))))]
 struct Cli {
     /// Work as if started in this folder
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = GLOBAL)]
     folder: Option<PathBuf>,
     /// Say less
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     quiet: bool,
     /// Say more
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = GLOBAL)]
     verbose: bool,
     #[command(subcommand)]
     command: Command,
@@ -69,10 +72,6 @@ enum Command {
     Checkout(checkout::Args),
     Manifest(manifest::Args),
     Cat(cat::Args),
-    Remote(remote::Args),
-    Push(transfer::PushArgs),
-    Pull(transfer::PullArgs),
-    Fetch(transfer::FetchArgs),
     Run(run::Args),
     Train(train::Args),
     Metric(metric::Args),
@@ -121,10 +120,6 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Checkout(args) => checkout::run(context, args),
         Command::Manifest(args) => manifest::run(context, args),
         Command::Cat(args) => cat::run(context, args),
-        Command::Remote(args) => remote::run(context, args),
-        Command::Push(args) => transfer::push(context, args),
-        Command::Pull(args) => transfer::pull(context, args),
-        Command::Fetch(args) => transfer::fetch(context, args),
         Command::Run(args) => run::run(context, args),
         Command::Train(args) => train::run(context, args),
         Command::Metric(args) => metric::run(context, args),
