@@ -3,4 +3,5 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests write files as users do, and may panic")]
 
 mod architecture;
+mod docs;
 mod sandbox;
