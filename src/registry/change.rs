@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::git::{GitError, RefCommit, TreeEdit};
 use crate::id::CommitId;
-use crate::run::{Run, RunError, Runs, producer_of};
+use crate::run::{Run, Runs, producer_of};
 
 use super::events::{AliasChange, EventKind, register_message};
 use super::names::{MAX_VERSION, check_alias_name, check_model_name};
@@ -217,11 +217,7 @@ impl Registry<'_> {
     fn run_of(&self, artifact: &Resolved) -> Result<Option<Run>, RegistryError> {
         let runs = Runs::new(self.workspace);
         match artifact.run {
-            Some(id) => match runs.find(&id.to_string()) {
-                Ok(run) => Ok(Some(run)),
-                Err(RunError::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error.into()),
-            },
+            Some(id) => Ok(runs.get(&id)?),
             None => {
                 let (list, _) = runs.list()?;
                 let producer = producer_of(&list, &artifact.id);

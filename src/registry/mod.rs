@@ -216,3 +216,6 @@ impl<'w> Registry<'w> {
         Ok(repository.read_ref(REGISTRY_REF)?.map(|tip| Tree { repository, tip }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,7 +125,7 @@ fn no_manifest(label: &str, id: &ArtifactId, uses: &[Use], error: &StoreError) -
             (Code::UnreadableContent, format!("{named}: its manifest cannot be read: {}", describe(error)))
         }
     };
-    Finding { severity: code.severity(), code, target: label.to_owned(), message, hint: way_back(uses) }
+    Finding::new(code, label, message, way_back(uses))
 }
 
 fn missing_content(label: &str, id: &ArtifactId, manifest: &Manifest, missing: &[&Entry]) -> Option<Finding> {
@@ -135,9 +135,8 @@ fn missing_content(label: &str, id: &ArtifactId, manifest: &Manifest, missing: &
         (_, 1) => format!("the store lacks the content of {named}"),
         (count, all) => format!("the store lacks {count} of {all} files of {named}, first {}", file_name(first)),
     };
-    let code = Code::MissingContent;
-    let hint = "copy .git/ml/packs from a clone that has it, or track the data again".to_owned();
-    Some(Finding { severity: code.severity(), code, target: label.to_owned(), message, hint })
+    let hint = "copy .git/ml/packs from a clone that has it, or track the data again";
+    Some(Finding::new(Code::MissingContent, label, message, hint))
 }
 
 /// Whether what somebody says of an artifact is not so.
@@ -165,7 +164,7 @@ fn contradiction(one: &Use, id: &ArtifactId, manifest: &Manifest) -> Option<Find
         _ => (Code::RecordMismatch, "`git log --first-parent refs/ml/runs` shows who changed it"),
     };
     let hint = hint.replace("PATH", target.strip_prefix("HEAD:").unwrap_or(target));
-    Some(Finding { severity: code.severity(), code, target: target.clone(), message, hint })
+    Some(Finding::new(code, target, message, hint))
 }
 
 /// A finding for each file of an artifact that `judge` has something to say about, up to a few.
@@ -179,13 +178,7 @@ pub(super) fn findings_by_file(
     };
     let named = full_label(&artifact.label, &artifact.id);
     let mut found = manifest.entries().iter().filter_map(|entry| Some((entry, judge(entry)?)));
-    let finding = |code: Code, message: String| Finding {
-        severity: code.severity(),
-        code,
-        target: artifact.label.clone(),
-        message,
-        hint: hint.to_owned(),
-    };
+    let finding = |code, message| Finding::new(code, &artifact.label, message, hint);
     let mut findings: Vec<Finding> = found
         .by_ref()
         .take(MAX_FILES)

@@ -46,6 +46,14 @@ pub struct Finding {
     pub hint: String,
 }
 
+impl Finding {
+    /// A finding as severe as its kind is.
+    fn new(code: Code, target: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (target, message, hint) = (target.into(), message.into(), hint.into());
+        Self { severity: code.severity(), code, target, message, hint }
+    }
+}
+
 /// How much was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
@@ -148,19 +156,7 @@ impl Inspection<'_> {
     }
 
     fn report(&mut self, code: Code, target: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
-        self.report_as(code.severity(), code, target, message, hint);
-    }
-
-    fn report_as(
-        &mut self,
-        severity: Severity,
-        code: Code,
-        target: impl Into<String>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        let (target, message, hint) = (target.into(), message.into(), hint.into());
-        self.findings.push(Finding { severity, code, target, message, hint });
+        self.findings.push(Finding::new(code, target, message, hint));
     }
 
     fn into_report(mut self) -> Report {
@@ -187,3 +183,6 @@ fn describe(error: &dyn Error) -> String {
     }
     text.lines().next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use rayon::prelude::*;
+
 use crate::id::{CommitId, RunId};
 use crate::run::{RUNS_REF, Run, RunError, RunStatus, Runs};
 
-use super::{Claim, Code, Inspection, Role, Severity, describe};
+use super::{Claim, Code, Finding, Inspection, Role, Severity, describe};
 
 /// How much of a run's log is read.
 const LOG_SAMPLE: u64 = 64 * 1024;
@@ -32,13 +34,15 @@ impl Inspection<'_> {
         let anchored = self.anchored();
         for run in &list {
             self.checked.runs += 1;
-            self.check_run(&runs, run, anchored.as_ref());
+            self.check_run(run, anchored.as_ref());
         }
+        let findings: Vec<Finding> = list.par_iter().flat_map_iter(|run| check_series_and_log(&runs, run)).collect();
+        self.findings.extend(findings);
         list.into_iter().map(|run| (run.id, run)).collect()
     }
 
-    fn check_run(&mut self, runs: &Runs<'_>, run: &Run, anchored: Option<&HashSet<CommitId>>) {
-        let target = format!("run:{}", run.id);
+    fn check_run(&mut self, run: &Run, anchored: Option<&HashSet<CommitId>>) {
+        let target = target_of(run);
         self.check_snapshot(run, &target, anchored);
         for input in &run.inputs {
             self.add_use(input.id, target.clone(), Role::Input, None);
@@ -46,14 +50,6 @@ impl Inspection<'_> {
         for output in &run.outputs {
             let claim = Claim { files: output.files, bytes: output.bytes, single_file: None };
             self.add_use(output.id, format!("{target}:{}", output.name), Role::Output, Some(claim));
-        }
-        if run.status == RunStatus::Running {
-            return;
-        }
-        self.check_series(runs, run, &target);
-        if let Err(error) = runs.log_tail(&run.id, LOG_SAMPLE) {
-            let message = format!("the log of run {} cannot be read: {}", run.name, describe(&error));
-            self.report(Code::UnreadableLog, &target, message, format!("fetch {RUNS_REF} from a clone that has it"));
         }
     }
 
@@ -63,34 +59,11 @@ impl Inspection<'_> {
             let severity = if self.is_shallow() { Severity::Warning } else { Severity::Error };
             let message = format!("the code of run {name} is lost: there is no commit {snapshot}");
             let hint = format!("fetch {RUNS_REF} from a clone that has it, or `git fetch --unshallow`");
-            self.report_as(severity, Code::MissingSnapshot, target, message, hint);
-        } else if run.status != RunStatus::Running && anchored.is_some_and(|anchored| !anchored.contains(snapshot)) {
+            self.findings.push(Finding { severity, ..Finding::new(Code::MissingSnapshot, target, message, hint) });
+        } else if !self.is_live(run) && anchored.is_some_and(|anchored| !anchored.contains(snapshot)) {
             let message = format!("nothing keeps commit {snapshot}, the code of run {name}, from being removed by git");
             let hint = format!("keep it: `git branch keep-{} {snapshot}`", run.id.short());
             self.report(Code::UnanchoredSnapshot, target, message, hint);
-        }
-    }
-
-    fn check_series(&mut self, runs: &Runs<'_>, run: &Run, target: &str) {
-        let series = match runs.series(&run.id) {
-            Ok(series) => series,
-            Err(error) => {
-                let message = format!("the metrics of run {} cannot be read: {}", run.name, describe(&error));
-                let hint = format!("fetch {RUNS_REF} from a clone that has it");
-                self.report(Code::UnreadableSeries, target, message, hint);
-                return;
-            }
-        };
-        for (metric, summary) in &run.metrics {
-            let points = series.get(metric).map_or(0, |points| points.len() as u64);
-            if points != summary.count {
-                let message = format!(
-                    "the record of run {} says that {metric:?} has {} values; its series has {points}",
-                    run.name, summary.count
-                );
-                let hint = format!("`git log --first-parent {RUNS_REF}` shows who changed it");
-                self.report(Code::RecordMismatch, target, message, hint);
-            }
         }
     }
 
@@ -114,7 +87,52 @@ impl Inspection<'_> {
         }
     }
 
+    /// Whether the run is not in the ref yet: it is at work, or its parent died and nobody recorded it since.
+    fn is_live(&self, run: &Run) -> bool {
+        let folder = self.workspace.store.root().join("live").join(run.id.to_string());
+        run.status == RunStatus::Running || folder.exists()
+    }
+
     fn is_shallow(&self) -> bool {
         self.workspace.repository.common_dir().join("shallow").exists()
     }
+}
+
+fn target_of(run: &Run) -> String {
+    format!("run:{}", run.id)
+}
+
+/// What is wrong with what is kept beside a run's record.
+fn check_series_and_log(runs: &Runs<'_>, run: &Run) -> Vec<Finding> {
+    let name = &run.name;
+    let fetch = || format!("fetch {RUNS_REF} from a clone that has it");
+    let mut findings = Vec::new();
+    let mut report = |code, message, hint| findings.push(Finding::new(code, target_of(run), message, hint));
+    if run.status == RunStatus::Running {
+        return findings;
+    }
+    if let Err(error) = runs.log_tail(&run.id, LOG_SAMPLE) {
+        let message = format!("the log of run {name} cannot be read: {}", describe(&error));
+        report(Code::UnreadableLog, message, fetch());
+    }
+    match runs.series(&run.id) {
+        Err(error) => {
+            let message = format!("the metrics of run {name} cannot be read: {}", describe(&error));
+            report(Code::UnreadableSeries, message, fetch());
+        }
+        Ok(series) => {
+            for (metric, summary) in &run.metrics {
+                let points = series.get(metric).map_or(0, |points| points.len() as u64);
+                if points != summary.count {
+                    let said = summary.count;
+                    let message = format!(
+                        "the record of run {name} says that {metric:?} has {said} values; its series has {points}"
+                    );
+                    let hint = format!("`git log --first-parent {RUNS_REF}` shows who changed it");
+                    report(Code::RecordMismatch, message, hint);
+                }
+            }
+        }
+    }
+    findings
 }
