@@ -1,11 +1,29 @@
 //! `git ml metric`
 
-use super::{Context, Failure};
+use std::path::Path;
+
+use crate::run::{ActiveRun, RunError};
+
+use super::{Context, Failure, key_value};
 
 /// Log metrics to the run that this is called in
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// A metric and its value
+    #[arg(required = true, value_name = "NAME=NUMBER", value_parser = key_value::parse_number)]
+    metrics: Vec<(String, f64)>,
+    /// The step [default: one more than the last of each metric]
+    #[arg(long, allow_negative_numbers = true)]
+    step: Option<i64>,
+}
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    active_run(context)?.metrics(&key_value::map(&args.metrics), args.step)?;
+    Ok(())
+}
+
+/// The run that this process was started in.
+pub(super) fn active_run(context: &Context) -> Result<ActiveRun, Failure> {
+    let folder = context.variable("GIT_ML_RUN_DIR").ok_or(RunError::NoActiveRun)?;
+    Ok(ActiveRun::open(Path::new(&folder))?)
 }

@@ -11,6 +11,7 @@ mod fsck;
 mod help;
 mod hook;
 mod init;
+mod key_value;
 mod log;
 mod manifest;
 mod metric;
@@ -20,6 +21,7 @@ mod output;
 mod output_command;
 mod param;
 mod run;
+mod runs;
 mod show;
 mod status;
 mod tag;
@@ -29,6 +31,7 @@ mod trust;
 mod ui;
 mod untrack;
 mod verify;
+mod watch;
 
 pub use failure::Failure;
 

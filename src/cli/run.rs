@@ -1,11 +1,232 @@
 //! `git ml run`
 
-use super::{Context, Failure};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::Experiment;
+use crate::run::{Launch, LiveRun, capture_environment, inputs_from_pointers};
+use crate::track::Workspace;
+
+use super::watch::{Watcher, finish};
+use super::{Context, Failure, key_value, train};
+
+/// Variables of the environment that change what a training does, and that a record keeps.
+const VARIABLES: [&str; 8] = [
+    "CONDA_DEFAULT_ENV",
+    "CUDA_VISIBLE_DEVICES",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "PYTHONHASHSEED",
+    "SLURM_JOB_ID",
+    "VIRTUAL_ENV",
+];
 
 /// Run a command, or an experiment of ml.toml, as a tracked run
+///
+/// The run keeps the exact code, also where it is not committed; parameters, tracked data, output and exit code; and
+/// what the command logs: through `git ml metric`, or as lines of JSON in the file named by GIT_ML_LOG.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// An experiment of ml.toml
+    #[arg(required_unless_present = "command", conflicts_with = "command")]
+    experiment: Option<String>,
+    #[command(flatten)]
+    options: Options,
+    /// Store this file or folder as an output when the command ends
+    #[arg(short, long = "output", value_name = "PATH", value_hint = clap::ValueHint::AnyPath, conflicts_with = "experiment")]
+    outputs: Vec<PathBuf>,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
+    command: Vec<String>,
+}
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+/// What every way to start a run takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A parameter of the run
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = key_value::parse)]
+    pub(crate) params: Vec<(String, String)>,
+    /// The run's name [default: a readable one, such as brave-otter-12]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A tag of the run
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = key_value::parse)]
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    if let Some(name) = &args.experiment {
+        let config = context.config(&workspace)?;
+        let experiment = config.experiment(name)?;
+        context.require_trust(&workspace)?;
+        return match &experiment.command {
+            Some(command) => run_recipe(context, &workspace, name, experiment, command, &args.options),
+            None => train::start(context, &workspace, name, experiment, &args.options),
+        };
+    }
+    let mut launch = launch(context, &args.options, args.command.clone(), context.folder.clone());
+    launch.inputs = inputs_from_pointers(&workspace, &[])?;
+    launch.params = key_value::map(&args.options.params);
+    launch.outputs = args.outputs.iter().map(|path| output(&context.folder.join(path))).collect();
+    follow(context, &workspace, &launch)
+}
+
+/// Runs a command that `ml.toml` names, at the top of the work tree.
+fn run_recipe(
+    context: &Context,
+    workspace: &Workspace,
+    name: &str,
+    experiment: &Experiment,
+    command: &str,
+    options: &Options,
+) -> Result<(), Failure> {
+    let params = recipe_params(name, experiment, options)?;
+    let line = fill_in(command, &params).map_err(|(message, hint)| Failure::User { message, hint })?;
+    let top = workspace.repository.work_dir()?;
+    let shell = ["sh", "-c", line.as_str()].map(str::to_owned).to_vec();
+    let mut launch = launch(context, options, shell, top.to_path_buf());
+    launch.shown_command = Some(vec![line]);
+    launch.experiment = Some(name.to_owned());
+    launch.seed = params.get("seed").and_then(|seed| seed.parse().ok());
+    launch.inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
+    launch.outputs = experiment.outputs.iter().map(|path| output(&path.under(top))).collect();
+    launch.params = params;
+    follow(context, workspace, &launch)
+}
+
+/// The recipe's parameters, those of the command line in place of the defaults.
+fn recipe_params(name: &str, experiment: &Experiment, options: &Options) -> Result<BTreeMap<String, String>, Failure> {
+    let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut params: BTreeMap<_, _> =
+        experiment.params.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    for (param, value) in &options.params {
+        if params.insert(param.clone(), value.clone()).is_none() {
+            let known: Vec<_> = experiment.params.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Failure::User {
+                message: format!("experiment `{name}` has no parameter `{param}`"),
+                hint: format!("its parameters are {known}; `params` in ml.toml adds one"),
+            });
+        }
+    }
+    Ok(params)
+}
+
+/// The command line with `{name}` replaced by the parameter, quoted for the shell. Other braces stay, as in `${HOME}`
+/// and `awk '{print}'`; an error names what to do.
+fn fill_in(command: &str, params: &BTreeMap<String, String>) -> Result<String, (String, String)> {
+    let mut line = String::new();
+    let mut rest = command;
+    while let Some(start) = rest.find('{') {
+        line.push_str(&rest[..start]);
+        let after = &rest[start + 1..];
+        let end = after.find(|c: char| !c.is_alphanumeric() && !"_-.".contains(c)).unwrap_or(after.len());
+        let name = &after[..end];
+        let is_place = !line.ends_with('$') && after[end..].starts_with('}') && !name.is_empty();
+        match params.get(name).filter(|_| is_place) {
+            Some(value) if value.contains('\0') => {
+                return Err((format!("parameter `{name}` has a NUL"), "give it without".to_owned()));
+            }
+            Some(value) => {
+                line.push_str(&quoted(value));
+                rest = &after[end + 1..];
+            }
+            None if is_place => {
+                let hint = format!("add `{name}` to its `params` in ml.toml");
+                return Err((format!("the command uses {{{name}}}, which is not a parameter"), hint));
+            }
+            None => {
+                line.push('{');
+                rest = after;
+            }
+        }
+    }
+    line.push_str(rest);
+    Ok(line)
+}
+
+/// A word of the shell with exactly this text.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// An output at a place: named after it, a model where its name says so.
+fn output(place: &Path) -> (String, String, PathBuf) {
+    let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let word = name.to_lowercase();
+    let is_model = word.contains("model")
+        || [".pt", ".pth", ".safetensors", ".onnx", ".ckpt", ".gguf"].iter().any(|suffix| word.ends_with(suffix));
+    let artifact_type = if is_model { "model" } else { "output" };
+    (name, artifact_type.to_owned(), place.to_path_buf())
+}
+
+fn launch(context: &Context, options: &Options, command: Vec<String>, folder: PathBuf) -> Launch {
+    let mut environment = capture_environment();
+    for name in VARIABLES {
+        environment.extend(context.variable(name).map(|value| (name.to_owned(), value)));
+    }
+    // Python keeps what it prints to a pipe for long, and it is to be shown live.
+    let unbuffered = context.variable("PYTHONUNBUFFERED").is_none();
+    let variables = unbuffered.then(|| ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
+    Launch {
+        command,
+        folder,
+        shown_command: None,
+        variables: variables.into_iter().collect(),
+        experiment: None,
+        name: options.name.clone(),
+        params: BTreeMap::new(),
+        tags: key_value::map(&options.tags),
+        seed: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        user: context.user(),
+        host: context.host(),
+        environment,
+    }
+}
+
+fn follow(context: &Context, workspace: &Workspace, launch: &Launch) -> Result<(), Failure> {
+    let live = LiveRun::start(workspace, launch)?;
+    context.say(&format!("run {} started", live.name()));
+    let mut watcher = Watcher::new(context);
+    let ended = live.supervise(workspace, launch, &mut watcher)?;
+    finish(context, watcher, &ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_filled_in_as_words_of_the_shell() {
+        let params = [("lr", "0.1"), ("name", "it's; rm -rf $HOME"), ("empty", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let filled = |command| fill_in(command, &params).unwrap();
+        assert_eq!(filled("train --lr {lr} --name={name}"), r"train --lr 0.1 --name='it'\''s; rm -rf $HOME'");
+        assert_eq!(filled("x {empty}{lr}"), "x ''0.1");
+        assert_eq!(filled("echo ${lr} ${HOME} | awk '{ print $1 }' {"), "echo ${lr} ${HOME} | awk '{ print $1 }' {");
+        let (message, hint) = fill_in("train {epochs}", &params).unwrap_err();
+        assert_eq!(message, "the command uses {epochs}, which is not a parameter");
+        assert_eq!(hint, "add `epochs` to its `params` in ml.toml");
+    }
+
+    #[test]
+    fn values_are_not_filled_in_twice() {
+        let params = [("a", "{b}"), ("b", "x")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(fill_in("{a} {b}", &params).unwrap(), "'{b}' x");
+    }
+
+    #[test]
+    fn outputs_are_models_where_their_names_say_so() {
+        let kind = |place: &str| output(Path::new(place)).1;
+        assert_eq!([kind("out/model"), kind("x.safetensors"), kind("plots")], ["model", "model", "output"]);
+    }
 }

@@ -1,11 +1,130 @@
 //! `git ml show`
 
-use super::{Context, Failure};
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::run::{Point, Run, Runs};
+
+use super::output::{Align, Table, count, duration, number, print_json, print_line, printable, size};
+use super::{Context, Failure, runs};
 
 /// Show one run
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The run: its name, id, a unique prefix of that, or @ for the latest
+    #[arg(value_name = "RUN", default_value = "@")]
+    run: String,
+    /// Print what it wrote to stdout and stderr
+    #[arg(long, conflicts_with_all = ["metric", "json"])]
+    log: bool,
+    /// Print the points of a metric
+    #[arg(long, value_name = "METRIC")]
+    metric: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    let runs = runs::open(context, &workspace)?;
+    let run = runs.find(&args.run)?;
+    if args.log {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(&runs.log_tail(&run.id, u64::MAX)?)?;
+        return Ok(stdout.flush()?);
+    }
+    match &args.metric {
+        Some(metric) => print_metric(context, &runs, &run, metric, args.json),
+        None if args.json => print_json(&runs::whole(&run)),
+        None => print_line(&text(context, &run)),
+    }
+}
+
+fn print_metric(context: &Context, runs: &Runs<'_>, run: &Run, metric: &str, json: bool) -> Result<(), Failure> {
+    let series = runs.series(&run.id)?;
+    let points = series.get(metric).ok_or_else(|| {
+        let known: Vec<_> = series.keys().map(|name| printable(name)).collect();
+        Failure::User {
+            message: format!("run {} has no metric `{}`", run.name, printable(metric)),
+            hint: if known.is_empty() { "it logged none".to_owned() } else { format!("it has {}", known.join(", ")) },
+        }
+    })?;
+    if json {
+        let points = points.iter().map(
+            |Point { step, time, value }| json!({ "step": step, "time": time, "value": runs::json_number(*value) }),
+        );
+        return print_json(&points.collect::<Vec<Value>>());
+    }
+    let mut table = Table::new([("step", Align::Right), ("time", Align::Left), ("value", Align::Right)]);
+    for Point { step, time, value } in points {
+        table.row(vec![step.to_string(), time.strftime("%Y-%m-%d %H:%M:%S").to_string(), number(*value)]);
+    }
+    print_line(&table.render(context.colour))
+}
+
+/// The record for people.
+fn text(context: &Context, run: &Run) -> String {
+    let mut lines = vec![format!("{} {}", run.name, run.status.as_str())];
+    let mut fact = |name: &str, value: Option<String>| {
+        lines.extend(value.map(|value| format!("  {name:<11} {}", printable(&value))));
+    };
+    fact("id", Some(run.id.to_string()));
+    fact("experiment", run.experiment.clone());
+    fact("command", Some(run.command.join(" ")));
+    let branch = run.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+    fact("commit", Some(format!("{}{branch}", run.commit)));
+    fact("code", run.dirty.then(|| format!("{}, with changes that are not committed", run.snapshot)));
+    fact("started", Some(run.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
+    let cpu = run.cpu_s.map(|seconds| format!(" ({} of CPU time)", duration(seconds))).unwrap_or_default();
+    fact("duration", run.duration_s.map(|seconds| format!("{}{cpu}", duration(seconds))));
+    fact("exit code", run.exit_code.filter(|code| *code != 0).map(|code| code.to_string()));
+    fact("signal", run.signal.clone());
+    fact("reason", run.reason.clone());
+    fact("by", Some(format!("{} on {}", run.user, run.host)));
+    let mut section = |title: &str, rows: Vec<String>| {
+        if !rows.is_empty() {
+            lines.push(format!("\n{title}"));
+            lines.extend(rows.iter().map(|row| format!("  {row}")));
+        }
+    };
+    let pairs = |pairs: &std::collections::BTreeMap<String, String>| {
+        let pairs = pairs.iter().map(|(name, value)| format!("{} = {}", printable(name), printable(value)));
+        pairs.collect::<Vec<_>>()
+    };
+    section("parameters", pairs(&run.params));
+    section("metrics", metrics(run));
+    section("tags", pairs(&run.tags));
+    let inputs = run.inputs.iter().map(|input| format!("{} {}", input.path, input.id.short()));
+    section("inputs", inputs.collect());
+    let outputs = run.outputs.iter().map(|output| {
+        let what = format!("{}, {}", count(output.files, "file"), size(output.bytes));
+        format!("{} {} {}, {what}", printable(&output.name), output.artifact_type, output.id.short())
+    });
+    section("outputs", outputs.collect());
+    if context.verbose {
+        section("environment", pairs(&run.environment));
+    }
+    lines.join("\n")
+}
+
+fn metrics(run: &Run) -> Vec<String> {
+    if run.metrics.is_empty() {
+        return Vec::new();
+    }
+    let names = ["name", "last", "min", "max", "best step", "points"];
+    let align = |name: &str| if name == "name" { Align::Left } else { Align::Right };
+    let mut table = Table::new(names.map(|name| (name, align(name))));
+    for (name, metric) in &run.metrics {
+        table.row(vec![
+            name.clone(),
+            number(metric.last),
+            number(metric.min),
+            number(metric.max),
+            metric.best_step.to_string(),
+            metric.count.to_string(),
+        ]);
+    }
+    table.render(false).lines().map(str::to_owned).collect()
 }
