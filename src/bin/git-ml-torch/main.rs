@@ -1,3 +1,64 @@
 //! `git-ml-torch`: the worker, linked to libtorch through `tch`. The only program that is.
+//!
+//! `git-ml-torch train JOB` does what the file JOB says (see `git_ml::train::Job`): `git ml train` starts it, and it
+//! can be started by hand just as well.
 
-fn main() {}
+mod artifact;
+mod failure;
+mod figures;
+mod job;
+mod log;
+mod models;
+mod training;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use failure::Failure;
+use log::RunLog;
+
+const USAGE: &str = "usage: git-ml-torch train JOB | --version";
+/// The version of libtorch that this was built with.
+const LIBTORCH_VERSION: &str = env!("GIT_ML_LIBTORCH_VERSION");
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
+    match words.as_slice() {
+        ["--version" | "-V"] => {
+            say(&format!("git-ml-torch {}\nlibtorch {LIBTORCH_VERSION}", env!("CARGO_PKG_VERSION")))
+        }
+        ["--help" | "-h"] => say(USAGE),
+        ["train", _] => return train(Path::new(&arguments[1])),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn train(job: &Path) -> ExitCode {
+    let mut log = RunLog::from_environment();
+    match failure::catch(|| job::train(job, &mut log)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, &mut log),
+    }
+}
+
+/// One line for people and for the run's record; what libtorch said beyond it is in the run's log alone.
+fn report(failure: &Failure, log: &mut RunLog) -> ExitCode {
+    eprintln!("error: {}", failure.line);
+    if let Some(hint) = &failure.hint {
+        eprintln!("hint: {hint}");
+    }
+    log.failure(&failure.line);
+    ExitCode::from(failure.exit_code)
+}
+
+/// Writes a line to stdout; nobody there to read it is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,106 @@
+//! `model.toml`: what a model artifact's other files are, for programs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ModelConfig, Recipe};
+use crate::id::{ArtifactId, Digest};
+
+/// The content of `model.toml`. The same training makes the same file: no times, no run, no machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// The format's version: 1.
+    pub format: u32,
+    /// The task: `image-classification`.
+    pub task: String,
+    /// The names of the classes, by label.
+    pub classes: Vec<String>,
+    /// How many numbers the model learnt.
+    pub parameters: u64,
+    /// The network.
+    pub architecture: ModelConfig,
+    /// What it takes.
+    pub input: TensorSpec,
+    /// What it gives.
+    pub output: TensorSpec,
+    /// What has to be done to pixels, and what the model does itself.
+    pub preprocessing: Preprocessing,
+    /// What it was trained on.
+    pub data: TrainedOn,
+    /// How the examples were divided.
+    pub split: SplitSpec,
+    /// The recipe, whole.
+    pub training: Recipe,
+    /// Versions of what made it.
+    pub versions: Versions,
+}
+
+/// A tensor that goes into a model or comes out of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// `float32`
+    pub dtype: String,
+    /// Its sizes; -1 is any.
+    pub shape: Vec<i64>,
+    /// What the sizes are: `NCHW`.
+    pub layout: String,
+}
+
+/// From a file's pixels to the model's input, and on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Pixels have to be divided by this.
+    pub divide_by: f64,
+    /// The model then subtracts this itself,
+    pub mean: f64,
+    /// and divides by this.
+    pub deviation: f64,
+}
+
+/// The data of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainedOn {
+    /// The path in the work tree.
+    pub path: String,
+    /// The artifact; none where the data was not tracked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactId>,
+    /// The files that were read.
+    pub files: Vec<FileSpec>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Its name in the artifact.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of its content.
+    pub blake3: Digest,
+}
+
+/// How examples were divided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitSpec {
+    /// Examples to train on.
+    pub train: u64,
+    /// Examples for validation.
+    pub validation: u64,
+    /// Examples for the test.
+    pub test: u64,
+    /// `files` where the data has files for the test, `stratified` where it was drawn.
+    pub test_from: String,
+    /// BLAKE3 of which examples are where.
+    pub digest: Digest,
+}
+
+/// Versions of what made a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of git-ml.
+    pub git_ml: String,
+    /// Of libtorch.
+    pub libtorch: String,
+}
