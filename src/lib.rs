@@ -15,6 +15,7 @@ pub mod id;
 pub mod init;
 pub mod query;
 pub mod registry;
+pub mod remote;
 pub mod run;
 pub mod store;
 pub mod track;

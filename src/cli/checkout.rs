@@ -1,11 +1,57 @@
 //! `git ml checkout`
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::track::CheckedOut;
+
+use super::output::{Bar, count, print_json, print_line};
 use super::{Context, Failure};
 
 /// Bring data in line with the pointers
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Tracked paths, or folders of them [default: all]
+    #[arg(value_name = "ARTIFACT")]
+    paths: Vec<PathBuf>,
+    /// Overwrite and remove what is stored nowhere
+    #[arg(short, long)]
+    force: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    path: &'a str,
+    written: usize,
+    removed: usize,
+    left: usize,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    let paths = workspace.scope(&context.folder, &args.paths)?;
+    let all = workspace.checkout(&paths, args.force, &Bar::new(context))?;
+    if args.json {
+        return print_json(&all.iter().map(row).collect::<Vec<_>>());
+    }
+    for CheckedOut { path, written, removed, left } in &all {
+        if written + removed > 0 {
+            let (written, removed) = (count(*written as u64, "file"), count(*removed as u64, "file"));
+            print_line(&format!("{path}: {written} written, {removed} removed"))?;
+        }
+        if *left > 0 {
+            let left = count(*left as u64, "file");
+            context.warn(&format!("{path}: left {left} that is no part of it: `git ml status {path}` names them"));
+        }
+    }
+    Ok(())
+}
+
+fn row(checked_out: &CheckedOut) -> Row<'_> {
+    let CheckedOut { path, written, removed, left } = checked_out;
+    Row { path: path.as_str(), written: *written, removed: *removed, left: *left }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -9,9 +10,10 @@ use crate::files::{FileError, LockError};
 use crate::git::GitError;
 use crate::query::QueryError;
 use crate::registry::RegistryError;
+use crate::remote::RemoteError;
 use crate::run::RunError;
 use crate::store::StoreError;
-use crate::track::TrackError;
+use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
 
 use super::output::printable;
@@ -53,6 +55,9 @@ pub enum Failure {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Runs failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -123,6 +128,7 @@ impl Failure {
             | Self::Query(_)
             | Self::Train(_)
             | Self::Registry(_)
+            | Self::Remote(_)
             | Self::Run(_)
             | Self::Track(_)
             | Self::Store(_)
@@ -144,6 +150,7 @@ impl Failure {
             }
             Self::Train(error) => train_hint(error),
             Self::Registry(error) => registry_hint(error),
+            Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
@@ -225,6 +232,23 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
     }
 }
 
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    match error {
+        RemoteError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
+        RemoteError::BadUrl { .. } => Some("`git ml remote add share /mnt/team/store` adds a folder".to_owned()),
+        RemoteError::OutOfReach { name, .. } => {
+            Some(format!("mount the folder, or `git ml remote remove {name}` and add it again"))
+        }
+        RemoteError::Missing { .. } => Some("ask who tracked them for `git ml push`".to_owned()),
+        RemoteError::Damaged { .. } => Some("`git ml verify --deep` says what else is damaged".to_owned()),
+        RemoteError::Unknown { .. } => Some("`git ml remote list` lists them".to_owned()),
+        RemoteError::Store(error) => store_hint(error),
+        RemoteError::Config(error) => config_hint(error),
+        RemoteError::Git(error) => git_hint(error),
+        RemoteError::File(error) => file_hint(error),
+    }
+}
+
 fn run_hint(error: &RunError) -> Option<String> {
     match error {
         RunError::NotFound { .. } => Some("`git ml log` lists the runs".to_owned()),
@@ -251,7 +275,7 @@ fn track_hint(error: &TrackError) -> Option<String> {
             Some(format!("take it out of git's index first: `git rm -r --cached {path}`"))
         }
         TrackError::OutsideWorkTree { .. } => Some("copy or move it into the work tree first".to_owned()),
-        TrackError::NotTrackable { .. } => Some("track a file, or a folder of files".to_owned()),
+        TrackError::NotTrackable { path, reason } => Some(untrackable_hint(path, reason)),
         TrackError::NotFound { .. } => Some("check the path".to_owned()),
         TrackError::NotTracked { path } => {
             Some(format!("`git ml track {path}` tracks it, `git ml status` lists what is"))
@@ -259,6 +283,7 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::WouldOverwrite { path, .. } => {
             Some(format!("keep it with `git ml track {path}`, or lose it with `git ml checkout --force {path}`"))
         }
+        TrackError::NotStored { .. } => Some("copy .git/ml/packs from a clone that has it".to_owned()),
         TrackError::Changed { .. } => Some("run it again when nothing writes there".to_owned()),
         TrackError::Pointer { path, .. } => {
             Some(format!("bring back the committed one: `git checkout -- {}`", path.display()))
@@ -269,6 +294,32 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::Lock(error) => lock_hint(error),
         TrackError::Store(error) => store_hint(error),
         TrackError::Git(error) => git_hint(error),
+    }
+}
+
+fn untrackable_hint(path: &Path, reason: &Untrackable) -> String {
+    match reason {
+        Untrackable::Top => "name a file or a folder in it".to_owned(),
+        Untrackable::Pointer => {
+            let data = path.to_string_lossy();
+            format!("name what it points to: `git ml track {}`", data.strip_suffix(POINTER_SUFFIX).unwrap_or(&data))
+        }
+        Untrackable::Configuration => format!("`git add {}` tracks it", path.display()),
+        Untrackable::EmptyFolder => "put files into it first".to_owned(),
+        Untrackable::Link => "track what it points to, or put a copy in its place".to_owned(),
+        Untrackable::Special { .. } => "track a file, or a folder of files".to_owned(),
+        Untrackable::HoldsSpecial { inner, .. } => format!("remove it, or move it out of the folder: {inner}"),
+        Untrackable::HoldsRepository { .. } => "track its folders one by one, or move the repository away".to_owned(),
+        Untrackable::InRepository { repository } => format!("track it there: `git ml -C {repository} track …`"),
+        Untrackable::HoldsPointer { inner } => {
+            let data = inner.strip_suffix(POINTER_SUFFIX).unwrap_or(inner);
+            format!("track either the folder or what is in it: `git ml untrack {}`", path.join(data).display())
+        }
+        Untrackable::InArtifact { artifact } => format!("track the whole again: `git ml track {artifact}`"),
+        Untrackable::NotUtf8 { .. } => "rename it".to_owned(),
+        Untrackable::PointerIgnored { pointer } => {
+            format!("`git check-ignore -v {pointer}` says which rule it is; add `!*{POINTER_SUFFIX}` after it")
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod note;
 mod output;
 mod output_command;
 mod param;
+mod remote;
 mod run;
 mod runs;
 mod show;
@@ -27,6 +28,7 @@ mod status;
 mod tag;
 mod track;
 mod train;
+mod transfer;
 mod trust;
 mod ui;
 mod untrack;
@@ -75,6 +77,10 @@ enum Command {
     Checkout(checkout::Args),
     Manifest(manifest::Args),
     Cat(cat::Args),
+    Remote(remote::Args),
+    Push(transfer::PushArgs),
+    Pull(transfer::PullArgs),
+    Fetch(transfer::FetchArgs),
     Run(run::Args),
     Train(train::Args),
     Metric(metric::Args),
@@ -123,6 +129,10 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Checkout(args) => checkout::run(context, args),
         Command::Manifest(args) => manifest::run(context, args),
         Command::Cat(args) => cat::run(context, args),
+        Command::Remote(args) => remote::run(context, args),
+        Command::Push(args) => transfer::push(context, args),
+        Command::Pull(args) => transfer::pull(context, args),
+        Command::Fetch(args) => transfer::fetch(context, args),
         Command::Run(args) => run::run(context, args),
         Command::Train(args) => train::run(context, args),
         Command::Metric(args) => metric::run(context, args),

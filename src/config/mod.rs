@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing that `ml.toml` names is run unless [`trust`] says that the user approved exactly
 //! this content, as direnv does.
 
+pub mod edit;
 mod parse;
 pub mod trust;
 
@@ -145,11 +146,15 @@ impl Config {
 }
 
 /// The content of the `ml.toml` in `work_dir`; none if there is no such file.
+pub fn read(work_dir: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    read_file(&work_dir.join(FILE_NAME))
+}
+
+/// The content of a configuration file; none if there is no such file.
 ///
 /// Others may have written it: it has to be an ordinary file of a bounded size.
-pub fn read(work_dir: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
-    let path = work_dir.join(FILE_NAME);
-    let fail = |source| ConfigError::Read { path: path.clone(), source };
+pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    let fail = |source| ConfigError::Read { path: path.to_path_buf(), source };
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fail(error)),
@@ -157,7 +162,7 @@ pub fn read(work_dir: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
         Ok(_) => {}
     }
     let mut content = Vec::new();
-    let file = std::fs::File::open(&path).map_err(fail)?;
+    let file = std::fs::File::open(path).map_err(fail)?;
     file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(fail)?;
     match content.len() as u64 > MAX_BYTES {
         true => Err(fail(io::Error::other("it is larger than 1 MiB"))),

@@ -1,8 +1,10 @@
 //! Writing files so that a reader, a crash or a full disk never sees half of one.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may write files directly")]
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -141,6 +143,19 @@ pub fn publish(place: &Path, bytes: &[u8], durability: Durability) -> Result<(),
     draft.publish(place, false, durability)
 }
 
+/// Puts a symbolic link with the text `target` at `place` in one step, replacing a file or link there.
+pub fn publish_link(place: &Path, target: &[u8]) -> Result<(), FileError> {
+    let fail = |source| FileError::new("write", place, source);
+    let folder = place.parent().unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(Draft::PREFIX)
+        .make_in(folder, |draft| std::os::unix::fs::symlink(OsStr::from_bytes(target), draft))
+        .map_err(fail)?
+        .into_temp_path()
+        .persist(place)
+        .map_err(|error| fail(error.error))
+}
+
 /// Makes what was renamed or created in `folder` survive a power cut.
 pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
     File::open(folder)
@@ -169,6 +184,14 @@ pub fn move_dir(from: &Path, to: &Path) -> Result<(), FileError> {
 /// Removes a file or a symbolic link; fine if there is none.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| FileError::new("remove", path, source)),
+    }
+}
+
+/// Removes a folder that is empty; fine if there is none.
+pub fn remove_empty_dir(path: &Path) -> Result<(), FileError> {
+    match fs::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| FileError::new("remove", path, source)),
     }

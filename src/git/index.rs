@@ -40,6 +40,12 @@ impl Repository {
         Ok(found.into_iter().collect())
     }
 
+    /// Whether git ignores a file at `path`, which need not be there. A file that git tracks is not ignored.
+    pub fn is_ignored(&self, path: &RelPath) -> Result<bool, GitError> {
+        let arguments = ["check-ignore", "--quiet", "--", path.as_str()];
+        self.git().run_with_codes(&arguments, &[1]).map(|(code, _)| code == 0)
+    }
+
     /// Whether tracked files differ from HEAD, staged or not. Untracked files do not count, and of a submodule only
     /// the commit that is checked out.
     pub fn is_dirty(&self) -> Result<bool, GitError> {

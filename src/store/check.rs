@@ -67,7 +67,12 @@ impl Store {
             written.map_err(|source| StoreError::File(FileError::new("write", draft.path(), source)))?;
         }
         let pack = PackId::from_bytes(*hasher.finalize().as_bytes());
-        let damages = check_entries(draft.file(), &pack).map_err(fail)?;
+        let mut damages = check_entries(draft.file(), &pack).map_err(fail)?;
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pack")?.parse::<PackId>().ok());
+        if name.is_some_and(|name| name != pack) {
+            let problem = format!("the file's BLAKE3 is {pack} and not its name");
+            damages.push(Damage { pack, content: None, problem });
+        }
         if let Some(Damage { problem, .. }) = damages.into_iter().next() {
             return Err(StoreError::Malformed { what: path.display().to_string(), problem });
         }

@@ -62,20 +62,13 @@ impl<'s> Writer<'s> {
             return Ok((digest, size));
         }
         let mut pool = lock(&self.pool);
-        let pool = pool.get_or_insert_with(|| Pool::start(&self.sink));
-        pool.submit(&self.sink, first)?;
-        loop {
-            match chunker.next() {
-                Ok(Some(chunk)) => pool.submit(&self.sink, chunk.to_vec())?,
-                Ok(None) => break,
-                Err(source) => {
-                    self.sink.deliver(pool.take_turn(), Outcome::Abort);
-                    return Err(fail(source));
-                }
-            }
+        let mut file = LargeFile { pool: pool.get_or_insert_with(|| Pool::start(&self.sink)), sink: &self.sink };
+        file.submit(first)?;
+        while let Some(chunk) = chunker.next().map_err(fail)? {
+            file.submit(chunk.to_vec())?;
         }
         let (digest, size) = chunker.finish();
-        self.sink.deliver(pool.take_turn(), Outcome::End { digest, size });
+        file.complete(digest, size);
         Ok((digest, size))
     }
 
@@ -131,6 +124,34 @@ struct Job {
     chunk: Vec<u8>,
 }
 
+/// A file of several chunks that is being added. Dropped before it is complete, it is forgotten.
+struct LargeFile<'w> {
+    pool: &'w mut Pool,
+    sink: &'w Sink,
+}
+
+impl LargeFile<'_> {
+    /// Hands a chunk to the threads, once there is room for it.
+    fn submit(&mut self, chunk: Vec<u8>) -> Result<(), StoreError> {
+        self.sink.reserve(chunk.len())?;
+        let turn = self.pool.take_turn();
+        // It fails only if all threads died, which the sink knows.
+        let _ = self.pool.jobs.send(Job { turn, chunk });
+        Ok(())
+    }
+
+    fn complete(self, digest: Digest, size: u64) {
+        self.sink.deliver(self.pool.take_turn(), Outcome::End { digest, size });
+    }
+}
+
+impl Drop for LargeFile<'_> {
+    fn drop(&mut self) {
+        // After a complete file there is nothing left to forget.
+        self.sink.deliver(self.pool.take_turn(), Outcome::Abort);
+    }
+}
+
 impl Pool {
     fn start(sink: &Arc<Sink>) -> Self {
         let (jobs, queue) = mpsc::channel();
@@ -146,15 +167,6 @@ impl Pool {
     fn take_turn(&mut self) -> u64 {
         self.next_turn += 1;
         self.next_turn - 1
-    }
-
-    /// Hands a chunk to the threads, once there is room for it.
-    fn submit(&mut self, sink: &Sink, chunk: Vec<u8>) -> Result<(), StoreError> {
-        sink.reserve(chunk.len())?;
-        let turn = self.take_turn();
-        // It fails only if all threads died, which the sink knows.
-        let _ = self.jobs.send(Job { turn, chunk });
-        Ok(())
     }
 
     /// Waits until all that was submitted is done.

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["id", "files"],
     &["git", "store", "config"],
     &["track"],
-    &["run"],
+    &["run", "remote"],
     &["query", "registry", "train"],
     &["verify", "init"],
     &["hooks", "tui"],

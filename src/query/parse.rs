@@ -1,0 +1,382 @@
+//! The grammar: `or` binds weaker than `and`, `and` weaker than `not`.
+
+use jiff::Timestamp;
+
+use super::QueryError;
+use super::field::{Field, FieldKind};
+use super::lex::{Kind, Token, tokens};
+use super::time;
+
+/// How deep parentheses and `not` may be nested.
+const MAX_DEPTH: usize = 100;
+/// The words for a run's status.
+const STATUSES: [&str; 5] = ["running", "finished", "failed", "crashed", "killed"];
+
+/// A query as a tree.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Null { field: Field, negated: bool },
+    Test { field: Field, test: Test },
+}
+
+/// What a field's value is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Test {
+    Number(Operator, f64),
+    Text(Operator, String),
+    Moment(Operator, Timestamp),
+    Truth(bool),
+    Prefix { wanted: String, negated: bool },
+    Like { pattern: String, ignore_case: bool, negated: bool },
+    In { values: Vec<String>, negated: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Equal,
+    Different,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+}
+
+impl Operator {
+    fn of(sign: &str) -> Option<Self> {
+        Some(match sign {
+            "=" | "==" => Self::Equal,
+            "!=" | "<>" => Self::Different,
+            "<" => Self::Less,
+            "<=" => Self::AtMost,
+            ">" => Self::Greater,
+            ">=" => Self::AtLeast,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn is_equality(self) -> bool {
+        matches!(self, Self::Equal | Self::Different)
+    }
+}
+
+/// Parses a whole query.
+pub(super) fn parse(text: &str, now: Timestamp) -> Result<Condition, QueryError> {
+    let mut parser = Parser::new(text, now)?;
+    if parser.tokens.is_empty() {
+        return Ok(Condition::All(Vec::new()));
+    }
+    let condition = parser.any(0)?;
+    match parser.peek() {
+        None => Ok(condition),
+        Some(token) => Err(parser.fail(token.column, format!("expected `and` or `or`, found {}", shown(token)))),
+    }
+}
+
+/// Parses `metrics.loss`, `metrics.loss desc` or `metrics.loss asc`; the second value says whether it is `desc`.
+pub(super) fn parse_sort_key(text: &str) -> Result<(Field, Option<bool>), QueryError> {
+    let mut parser = Parser::new(text, Timestamp::UNIX_EPOCH)?;
+    let field = parser.field()?;
+    let direction = if parser.word("desc") {
+        Some(true)
+    } else if parser.word("asc") {
+        Some(false)
+    } else {
+        None
+    };
+    match parser.peek() {
+        None => Ok((field, direction)),
+        Some(token) => Err(parser.fail(token.column, format!("expected `asc` or `desc`, found {}", shown(token)))),
+    }
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    /// The column after the last character.
+    end: usize,
+    now: Timestamp,
+}
+
+impl Parser {
+    fn new(text: &str, now: Timestamp) -> Result<Self, QueryError> {
+        Ok(Self { tokens: tokens(text)?, at: 0, end: text.chars().count() + 1, now })
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn column(&self) -> usize {
+        self.peek().map_or(self.end, |token| token.column)
+    }
+
+    fn fail(&self, column: usize, problem: impl Into<String>) -> QueryError {
+        QueryError { problem: problem.into(), column }
+    }
+
+    /// An error at the next token, which is not what was expected.
+    fn expected(&self, what: &str) -> QueryError {
+        let found = self.peek().map_or("the end".to_owned(), shown);
+        self.fail(self.column(), format!("expected {what}, found {found}"))
+    }
+
+    /// Takes the next token if it is this word, whatever its case.
+    fn word(&mut self, wanted: &str) -> bool {
+        let fits = self.is_word(0, wanted);
+        self.at += usize::from(fits);
+        fits
+    }
+
+    fn is_word(&self, ahead: usize, wanted: &str) -> bool {
+        let token = self.tokens.get(self.at + ahead);
+        matches!(token, Some(Token { kind: Kind::Word(word, None), .. }) if word.eq_ignore_ascii_case(wanted))
+    }
+
+    /// Takes the next token if it is this sign.
+    fn sign(&mut self, wanted: &str) -> bool {
+        let fits = matches!(self.peek(), Some(Token { kind: Kind::Sign(sign), .. }) if *sign == wanted);
+        self.at += usize::from(fits);
+        fits
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        let first = self.all(depth)?;
+        let mut parts = vec![first];
+        while self.word("or") {
+            parts.push(self.all(depth)?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        let first = self.one(depth)?;
+        let mut parts = vec![first];
+        while self.word("and") {
+            parts.push(self.one(depth)?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        if depth > MAX_DEPTH {
+            return Err(self.fail(self.column(), "the query is nested too deeply"));
+        }
+        if self.word("not") {
+            return Ok(Condition::Not(Box::new(self.one(depth + 1)?)));
+        }
+        if self.sign("(") {
+            let inner = self.any(depth + 1)?;
+            return if self.sign(")") { Ok(inner) } else { Err(self.expected("`)`")) };
+        }
+        self.comparison()
+    }
+
+    fn field(&mut self) -> Result<Field, QueryError> {
+        let Some(Token { kind: Kind::Word(word, quoted), column }) = self.peek() else {
+            return Err(self.expected("metrics.…, params.…, tags.… or an attribute"));
+        };
+        let field = Field::named(word, quoted.as_deref()).map_err(|problem| self.fail(*column, problem))?;
+        self.at += 1;
+        Ok(field)
+    }
+
+    fn comparison(&mut self) -> Result<Condition, QueryError> {
+        let field = self.field()?;
+        let column = self.column();
+        if self.word("is") {
+            let negated = self.word("not");
+            return match self.word("null") {
+                true => Ok(Condition::Null { field, negated }),
+                false => Err(self.expected("`null`")),
+            };
+        }
+        let negated = self.is_word(0, "not") && ["in", "like", "ilike"].iter().any(|word| self.is_word(1, word));
+        self.at += usize::from(negated);
+        let ignore_case = self.is_word(0, "ilike");
+        let test = if self.word("in") {
+            self.list(&field, negated)?
+        } else if self.word("like") || self.word("ilike") {
+            if !matches!(field.kind(), FieldKind::Text | FieldKind::Hash | FieldKind::Status) {
+                return Err(self.fail(column, format!("`{field}` is not text, so `like` cannot be used")));
+            }
+            let pattern = self.text(&field)?;
+            Test::Like { pattern, ignore_case, negated }
+        } else if let Some(operator) = self.operator() {
+            self.value(&field, operator, column)?
+        } else if field.kind() == FieldKind::Truth {
+            Test::Truth(true)
+        } else {
+            return Err(self.expected("an operator"));
+        };
+        Ok(Condition::Test { field, test })
+    }
+
+    fn operator(&mut self) -> Option<Operator> {
+        let Some(Token { kind: Kind::Sign(sign), .. }) = self.peek() else { return None };
+        let operator = Operator::of(sign)?;
+        self.at += 1;
+        Some(operator)
+    }
+
+    fn value(&mut self, field: &Field, operator: Operator, column: usize) -> Result<Test, QueryError> {
+        let only_equality = || match operator.is_equality() {
+            true => Ok(()),
+            false => Err(self.fail(column, format!("`{field}` can only be compared with `=` and `!=`"))),
+        };
+        Ok(match field.kind() {
+            FieldKind::Number => Test::Number(operator, self.number(field)?),
+            FieldKind::Seconds => Test::Number(operator, self.seconds(field)?),
+            FieldKind::Moment => Test::Moment(operator, self.moment(field)?),
+            FieldKind::Truth => {
+                only_equality()?;
+                Test::Truth(self.truth(field)? == (operator == Operator::Equal))
+            }
+            FieldKind::Status => {
+                only_equality()?;
+                Test::Text(operator, self.text(field)?)
+            }
+            FieldKind::Hash => {
+                only_equality()?;
+                Test::Prefix { wanted: self.text(field)?.to_lowercase(), negated: operator == Operator::Different }
+            }
+            FieldKind::Text => match self.peek() {
+                Some(Token { kind: Kind::Quantity(text), .. }) => match text.parse::<f64>() {
+                    // `params.lr = 0.1` means the number, however it was written.
+                    Ok(number) => {
+                        self.at += 1;
+                        Test::Number(operator, number)
+                    }
+                    Err(_) => Test::Text(operator, self.text(field)?),
+                },
+                _ => Test::Text(operator, self.text(field)?),
+            },
+        })
+    }
+
+    fn number(&mut self, field: &Field) -> Result<f64, QueryError> {
+        let number = match self.peek() {
+            Some(Token { kind: Kind::Quantity(text) | Kind::Text(text), .. }) => text.trim().parse::<f64>().ok(),
+            _ => None,
+        };
+        match number.filter(|number| !number.is_nan()) {
+            Some(number) => {
+                self.at += 1;
+                Ok(number)
+            }
+            None => Err(self.expected(&format!("a number, which `{field}` is"))),
+        }
+    }
+
+    /// `90`, `1h30m`, `'1h'`, `2 hours`.
+    fn seconds(&mut self, field: &Field) -> Result<f64, QueryError> {
+        let length = match self.peek() {
+            Some(Token { kind: Kind::Quantity(text) | Kind::Text(text), .. }) => self.length(text),
+            _ => None,
+        };
+        let Some((seconds, tokens)) = length else {
+            return Err(self.expected(&format!("a length of time such as `90s` or `2 hours`, which `{field}` is")));
+        };
+        self.at += tokens;
+        Ok(seconds)
+    }
+
+    /// The length that `text` and perhaps the word after it make, and how many tokens that are.
+    fn length(&self, text: &str) -> Option<(f64, usize)> {
+        let next = match self.tokens.get(self.at + 1) {
+            Some(Token { kind: Kind::Word(word, None), .. }) => Some(word),
+            _ => None,
+        };
+        let number = text.parse::<f64>().ok().filter(|number| *number >= 0.0);
+        match (number, next.and_then(|word| time::unit(word))) {
+            (Some(number), Some(unit)) => Some((number * unit, 2)),
+            _ => Some((time::seconds(text)?, 1)),
+        }
+    }
+
+    /// `'2026-11-01'`, `2026-11-01T10:00:00Z`, `2 days ago`, `yesterday`.
+    fn moment(&mut self, field: &Field) -> Result<Timestamp, QueryError> {
+        let found = match self.peek() {
+            Some(Token { kind: Kind::Quantity(text), .. }) => {
+                let length = self.length(text).filter(|(_, tokens)| self.is_word(*tokens, "ago"));
+                match length {
+                    Some((seconds, tokens)) => time::before(self.now, seconds).map(|time| (time, tokens + 1)),
+                    None => time::moment(text, self.now).map(|time| (time, 1)),
+                }
+            }
+            Some(Token { kind: Kind::Text(text) | Kind::Word(text, None), .. }) => {
+                time::moment(text, self.now).map(|time| (time, 1))
+            }
+            _ => None,
+        };
+        let Some((time, tokens)) = found else {
+            return Err(self.expected(&format!("a time such as '2026-11-01' or `2 days ago`, which `{field}` is")));
+        };
+        self.at += tokens;
+        Ok(time)
+    }
+
+    fn truth(&mut self, field: &Field) -> Result<bool, QueryError> {
+        let truth = match self.peek() {
+            Some(Token { kind: Kind::Word(text, None) | Kind::Text(text) | Kind::Quantity(text), .. }) => {
+                match text.to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "1" => Some(true),
+                    "false" | "no" | "0" => Some(false),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let truth = truth.ok_or_else(|| self.expected(&format!("`true` or `false`, which `{field}` is")))?;
+        self.at += 1;
+        Ok(truth)
+    }
+
+    /// Text in quotes; for a status, a word that there is; for an id also without quotes.
+    fn text(&mut self, field: &Field) -> Result<String, QueryError> {
+        let kind = field.kind();
+        let text = match self.peek() {
+            Some(Token { kind: Kind::Text(text), .. }) => Some(text.clone()),
+            Some(Token { kind: Kind::Quantity(text), .. }) => Some(text.clone()),
+            Some(Token { kind: Kind::Word(text, None), .. }) if kind != FieldKind::Text => Some(text.clone()),
+            _ => None,
+        };
+        let text = text.ok_or_else(|| self.expected("text in quotes"))?;
+        let text = if kind == FieldKind::Status { text.to_lowercase() } else { text };
+        let is_pattern = text.contains(['%', '_']);
+        if kind == FieldKind::Status && !is_pattern && !STATUSES.contains(&text.as_str()) {
+            let shown: String = text.escape_debug().take(40).collect();
+            let problem = format!("there is no status `{shown}` (there are {})", STATUSES.join(", "));
+            return Err(self.fail(self.column(), problem));
+        }
+        self.at += 1;
+        Ok(text)
+    }
+
+    fn list(&mut self, field: &Field, negated: bool) -> Result<Test, QueryError> {
+        if !matches!(field.kind(), FieldKind::Text | FieldKind::Hash | FieldKind::Status) {
+            return Err(self.fail(self.column(), format!("`{field}` is not text, so `in` cannot be used")));
+        }
+        if !self.sign("(") {
+            return Err(self.expected("`(`"));
+        }
+        let mut values = vec![self.text(field)?];
+        while self.sign(",") {
+            values.push(self.text(field)?);
+        }
+        if self.sign(")") { Ok(Test::In { values, negated }) } else { Err(self.expected("`,` or `)`")) }
+    }
+}
+
+/// A token as an error names it.
+fn shown(token: &Token) -> String {
+    let short = |text: &str| text.escape_debug().take(40).collect::<String>();
+    match &token.kind {
+        Kind::Word(word, None) | Kind::Quantity(word) => format!("`{}`", short(word)),
+        Kind::Word(word, Some(key)) => format!("`{}\"{}\"`", short(word), short(key)),
+        Kind::Text(text) => format!("'{}'", short(text)),
+        Kind::Sign(sign) => format!("`{sign}`"),
+    }
+}

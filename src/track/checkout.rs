@@ -1,0 +1,346 @@
+//! Checkout: the work tree in line with the pointers.
+//!
+//! All artifacts are planned before anything is changed, so that an error leaves all as it was. A checkout that is
+//! killed is taken up by the next: what it wrote is found to be as it should be.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rayon::prelude::*;
+
+use crate::files::{self, RelPath, UnsafePath, resolve_beneath};
+use crate::id::Digest;
+use crate::store::{Entry, Manifest, StoreError};
+
+use super::compare::{Comparison, Wanted, compare, wanted_by, wanted_by_section};
+use super::content;
+use super::export::{folders_of, write_entry};
+use super::scan::{Found, Scan, Stat, What, place_of, scan};
+use super::stat_cache::{KnownFile, Section, StatCache, nanoseconds, now};
+use super::workspace::PATIENCE;
+use super::{Pointer, Progress, TrackError, Workspace};
+
+/// What a checkout did with an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedOut {
+    /// Its path in the work tree.
+    pub path: RelPath,
+    /// Files written.
+    pub written: usize,
+    /// Files removed.
+    pub removed: usize,
+    /// Files that are no part of the artifact and were left, since they are stored nowhere.
+    pub left: usize,
+}
+
+/// What is to be done with one artifact.
+#[derive(Debug)]
+struct Plan {
+    path: RelPath,
+    pointer: Pointer,
+    place: PathBuf,
+    /// Files to remove, with their stats when that was decided.
+    remove: Vec<(OsString, Stat)>,
+    /// Folders to remove, inner ones first, because files take their places.
+    remove_folders: Vec<OsString>,
+    /// Drafts that a killed process left.
+    drafts: Vec<OsString>,
+    /// Files to write, with the stats of those they replace.
+    write: Vec<(Entry, Option<Stat>)>,
+    /// Files that stay.
+    keep: Vec<KnownFile>,
+    left: usize,
+}
+
+impl Workspace {
+    /// Brings artifacts in line with their pointers: those at or below `paths`, or all of them. With `force`, work
+    /// that is stored nowhere is overwritten; without, it is an error before anything is changed.
+    pub fn checkout(
+        &self,
+        paths: &[RelPath],
+        force: bool,
+        progress: &dyn Progress,
+    ) -> Result<Vec<CheckedOut>, TrackError> {
+        let lock = self.lock(PATIENCE)?;
+        let mut cache = StatCache::load(self.repository.git_dir());
+        let mut done = Vec::new();
+        let mut plans = Vec::new();
+        for (path, pointer) in self.selected_pointers(paths)? {
+            match self.plan(&path, pointer, &cache, force)? {
+                Some(plan) => plans.push(plan),
+                None => done.push(CheckedOut { path, written: 0, removed: 0, left: 0 }),
+            }
+        }
+        for plan in plans {
+            let artifact_id = plan.pointer.id;
+            let (checked_out, files) = self.carry_out(plan, progress)?;
+            cache.set(&checked_out.path, Section { artifact_id, files });
+            // A cache that cannot be written costs time and nothing else.
+            let _ = cache.save(&lock);
+            done.push(checked_out);
+        }
+        done.sort_by(|left, right| left.path.cmp(&right.path));
+        Ok(done)
+    }
+
+    /// Decides what is to be done; nothing, where the work tree holds what the pointer says.
+    fn plan(
+        &self,
+        path: &RelPath,
+        pointer: Pointer,
+        cache: &StatCache,
+        force: bool,
+    ) -> Result<Option<Plan>, TrackError> {
+        let place = resolve_beneath(self.repository.work_dir()?, path)?;
+        let scan = scan(&place)?.unwrap_or_default();
+        let section = cache.section(path);
+        if let Some(section) = section.filter(|section| section.artifact_id == pointer.id) {
+            let comparison = compare(&place, &scan, wanted_by_section(section), Some(section))?;
+            if comparison.is_clean() && comparison.hashed == 0 && scan.drafts.is_empty() {
+                return Ok(None);
+            }
+        }
+        let not_stored = || TrackError::NotStored { path: path.clone(), id: pointer.id };
+        let manifest = match self.store.manifest(&pointer.id) {
+            Err(StoreError::Missing { .. }) => return Err(not_stored()),
+            manifest => manifest?,
+        };
+        let comparison = compare(&place, &scan, wanted_by(&manifest), section)?;
+        let sorted = self.sort_out(&place, &scan, &manifest, &comparison, section, force)?;
+        if let (Some(first), false) = (sorted.at_risk.first(), force && !sorted.is_blocked) {
+            let first = if first.is_empty() { path.file_name().to_owned() } else { first.clone() };
+            return Err(TrackError::WouldOverwrite { path: path.clone(), count: sorted.at_risk.len(), first });
+        }
+        let mut write = Vec::new();
+        let replaced = comparison.changed.iter().map(|pair| (pair.wanted, Some(pair.found.stat)));
+        for (wanted, stat) in replaced.chain(comparison.missing.iter().map(|wanted| (*wanted, None))) {
+            if !self.store.contains(&wanted.digest)? {
+                return Err(not_stored());
+            }
+            write.push((entry_of(&wanted)?, stat));
+        }
+        let keep = comparison.same.into_iter().filter_map(|pair| pair.known).collect();
+        let Sorted { remove, left, .. } = sorted;
+        let remove_folders = folders_in_the_way(&scan, &manifest);
+        let path = path.clone();
+        let drafts = scan.drafts;
+        Ok(Some(Plan { path, pointer, place, remove, remove_folders, drafts, write, keep, left }))
+    }
+
+    /// Decides about the files that are not as they should be.
+    fn sort_out(
+        &self,
+        place: &Path,
+        scan: &Scan,
+        manifest: &Manifest,
+        comparison: &Comparison<'_>,
+        section: Option<&Section>,
+        force: bool,
+    ) -> Result<Sorted, TrackError> {
+        let mut sorted = Sorted::default();
+        for pair in &comparison.changed {
+            let digest = match &pair.known {
+                Some(known) => Some(known.digest),
+                None => digest_of(place, pair.found)?,
+            };
+            if !self.has(digest)? {
+                sorted.at_risk.push(pair.found.shown());
+                sorted.is_blocked |= pair.found.what == What::Repository;
+            }
+        }
+        let shape = Shape::of(manifest);
+        for found in &comparison.added {
+            let is_in_the_way = shape.is_blocked_by(scan, &found.path);
+            let once = section.map(|section| section.files.iter().find(|file| found.path == file.path.as_str()));
+            let is_stored = match once {
+                // We did not put it there: it is the user's, and it can stay.
+                Some(None) if !is_in_the_way => false,
+                Some(Some(known)) if known.still_describes(found) => self.has(Some(known.digest))?,
+                _ => self.has(digest_of(place, found)?)?,
+            };
+            match found.what {
+                What::Repository if is_in_the_way => {
+                    sorted.at_risk.push(found.shown());
+                    sorted.is_blocked = true;
+                }
+                What::Repository => sorted.left += 1,
+                _ if is_stored || force => sorted.remove.push((found.path.clone(), found.stat)),
+                _ if is_in_the_way => sorted.at_risk.push(found.shown()),
+                _ => sorted.left += 1,
+            }
+        }
+        Ok(sorted)
+    }
+
+    fn has(&self, digest: Option<Digest>) -> Result<bool, TrackError> {
+        match digest {
+            Some(digest) => Ok(self.store.contains(&digest)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Does what was planned; the artifact's files as they stand then.
+    fn carry_out(&self, plan: Plan, progress: &dyn Progress) -> Result<(CheckedOut, Vec<KnownFile>), TrackError> {
+        let Plan { path, place, remove, remove_folders, drafts, write, keep, left, .. } = plan;
+        let work_dir = self.repository.work_dir()?;
+        for draft in &drafts {
+            files::remove_file(&place.join(draft))?;
+        }
+        for (name, stat) in &remove {
+            check_unchanged(&place, name, Some(*stat))?;
+            files::remove_file(&place_of(&place, name))?;
+            remove_empty_folders_above(&place, name);
+        }
+        for folder in &remove_folders {
+            files::remove_empty_dir(&place_of(&place, folder))?;
+        }
+        if let Some(parent) = place.parent() {
+            files::create_dir_all(parent)?;
+        }
+        for folder in folders_of(write.iter().map(|(entry, _)| entry)) {
+            let folder = if folder.is_empty() { path.clone() } else { path.join(&RelPath::new(folder)?) };
+            let folder_place = resolve_beneath(work_dir, &folder)?;
+            if folder_place.is_symlink() {
+                let reason = "a folder on the way is a symbolic link";
+                return Err(UnsafePath { path: folder.to_string(), reason }.into());
+            }
+            files::create_dir_all(&folder_place)?;
+        }
+        progress.start(&format!("checking out {path}"), Some(write.iter().map(|(entry, _)| entry.size).sum()));
+        let written: Result<Vec<KnownFile>, TrackError> = write
+            .par_iter()
+            .map(|(entry, replaced)| {
+                let name = entry.path.as_ref().map_or("", |path| path.as_str());
+                check_unchanged(&place, OsStr::new(name), *replaced)?;
+                let modified = write_entry(&self.store, entry, &place, progress)?;
+                known_as_written(&place, name, entry, modified)
+            })
+            .collect();
+        progress.finish();
+        let written = written?;
+        let checked_out = CheckedOut { path, written: written.len(), removed: remove.len(), left };
+        let mut files = keep;
+        files.extend(written);
+        files.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        Ok((checked_out, files))
+    }
+}
+
+/// What is decided about the files that are not as they should be.
+#[derive(Debug, Default)]
+struct Sorted {
+    remove: Vec<(OsString, Stat)>,
+    /// Files that are stored nowhere and would be overwritten.
+    at_risk: Vec<String>,
+    /// Whether something is in the way that is not removed even by force.
+    is_blocked: bool,
+    left: usize,
+}
+
+/// The files and folders of a manifest, to see what is in their way.
+struct Shape<'a> {
+    files: HashSet<&'a str>,
+    folders: HashSet<&'a str>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let mut shape = Self { files: HashSet::new(), folders: HashSet::new() };
+        for wanted in wanted_by(manifest) {
+            shape.files.insert(wanted.path);
+            let mut path = wanted.path;
+            while let Some((folder, _)) = path.rsplit_once('/') {
+                shape.folders.insert(folder);
+                path = folder;
+            }
+        }
+        shape
+    }
+
+    /// Whether a file at `path`, where none should be, is where a folder should be or in a folder that has to go.
+    fn is_blocked_by(&self, scan: &Scan, path: &OsStr) -> bool {
+        if !scan.is_folder || self.files.contains("") {
+            return true;
+        }
+        // A path that is not UTF-8 is below one that is, at least the artifact's place.
+        let whole = path.to_string_lossy();
+        let mut path = &*whole;
+        if self.folders.contains(path) {
+            return true;
+        }
+        while let Some((folder, _)) = path.rsplit_once('/') {
+            if self.files.contains(folder) {
+                return true;
+            }
+            path = folder;
+        }
+        false
+    }
+}
+
+/// The folders that stand where files should, with those in them, inner ones first.
+fn folders_in_the_way(scan: &Scan, manifest: &Manifest) -> Vec<OsString> {
+    let files: HashSet<&str> = wanted_by(manifest).iter().map(|wanted| wanted.path).collect();
+    let is_single = manifest.is_single_file();
+    let is_in_the_way = |folder: &OsString| {
+        is_single || Path::new(folder).ancestors().any(|path| path.to_str().is_some_and(|path| files.contains(path)))
+    };
+    let mut folders: Vec<OsString> =
+        scan.folders.iter().rev().filter(|folder| is_in_the_way(folder)).cloned().collect();
+    if is_single && scan.is_folder {
+        folders.push(OsString::new());
+    }
+    folders
+}
+
+/// The digest of a file that is to be replaced; none for what has no content, or is being written.
+fn digest_of(place: &Path, found: &Found) -> Result<Option<Digest>, TrackError> {
+    if found.mode().is_none() {
+        return Ok(None);
+    }
+    match content::hash(place, found) {
+        Ok(known) => Ok(Some(known.digest)),
+        Err(TrackError::Changed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn entry_of(wanted: &Wanted<'_>) -> Result<Entry, TrackError> {
+    let path = if wanted.path.is_empty() { None } else { Some(RelPath::new(wanted.path)?) };
+    Ok(Entry { path, mode: wanted.mode, size: wanted.size, digest: wanted.digest })
+}
+
+/// Fails if what stands at a path is not what stood there when its fate was decided.
+fn check_unchanged(root: &Path, name: &OsStr, planned: Option<Stat>) -> Result<(), TrackError> {
+    let place = place_of(root, name);
+    let stat = scan(&place)?.and_then(|scan| scan.files.first().map(|found| found.stat));
+    if stat == planned { Ok(()) } else { Err(TrackError::Changed { path: place }) }
+}
+
+/// What is known of a file that was written a moment ago, and given the time `modified`.
+fn known_as_written(
+    root: &Path,
+    name: &str,
+    entry: &Entry,
+    modified: Option<SystemTime>,
+) -> Result<KnownFile, TrackError> {
+    let place = place_of(root, OsStr::new(name));
+    let found = scan(&place)?.and_then(|mut scan| scan.files.pop());
+    let stat = found.map(|found| found.stat).ok_or(TrackError::Changed { path: place })?;
+    let is_ours = modified.is_some_and(|modified| stat.modified == nanoseconds(modified));
+    // A file with another time may have been changed since: then nothing is certain before it is read.
+    let checked_at = if is_ours { now() } else { 0 };
+    Ok(KnownFile { path: name.to_owned(), mode: entry.mode, stat, digest: entry.digest, checked_at })
+}
+
+/// Removes the folders between `root` and a file that was removed, as far as they are empty.
+fn remove_empty_folders_above(root: &Path, name: &OsStr) {
+    for folder in Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        // One that is not empty stays, and with it those above it.
+        if files::remove_empty_dir(&root.join(folder)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A repository with its store, and the paths and pointers in its work tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use crate::files::{self, FileLock, RelPath, Wait, resolve_beneath};
+use crate::git::Repository;
+use crate::id::CommitId;
+use crate::store::Store;
+
+use super::pointer::{MAX_POINTER, POINTER_SUFFIX};
+use super::{Pointer, PointerError, TrackError, Untrackable};
+
+/// How long a command waits for another that is changing the same work tree.
+pub(super) const PATIENCE: Wait = Wait::UpTo(Duration::from_secs(60));
+
+/// A repository with its store: what every command about artifacts works on.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The repository.
+    pub repository: Repository,
+    /// Its store, in the common folder.
+    pub store: Store,
+}
+
+/// This process alone changes artifacts and pointers in this work tree.
+#[derive(Debug)]
+#[must_use = "the lock is let go as soon as this is dropped"]
+pub(super) struct WorktreeLock {
+    _lock: FileLock,
+}
+
+/// What a user named in the work tree.
+enum Place {
+    Top,
+    Below(RelPath),
+}
+
+impl Workspace {
+    /// Opens the repository that `start` lies in, and its store.
+    pub fn discover(start: &Path) -> Result<Self, TrackError> {
+        let repository = Repository::discover(start)?;
+        let store = Store::open(&repository.common_dir().join("ml"))?;
+        Ok(Self { repository, store })
+    }
+
+    /// Takes the work tree's lock.
+    pub(super) fn lock(&self, wait: Wait) -> Result<WorktreeLock, TrackError> {
+        let folder = self.repository.git_dir().join("ml");
+        files::create_dir_all(&folder)?;
+        Ok(WorktreeLock { _lock: FileLock::exclusive(&folder.join("worktree.lock"), wait)? })
+    }
+
+    /// The path of the data that a user named, relative to `current`, the folder they are in. The name of a pointer
+    /// stands for the data that it points to.
+    pub fn rel_path(&self, current: &Path, path: &Path) -> Result<RelPath, TrackError> {
+        let literal = self.literal_path(current, path)?;
+        match literal.as_str().strip_suffix(POINTER_SUFFIX) {
+            Some(data) if !data.is_empty() && !data.ends_with('/') => Ok(RelPath::new(data)?),
+            _ => Ok(literal),
+        }
+    }
+
+    /// The path that a user named, relative to `current`, also where it is that of a pointer.
+    pub fn literal_path(&self, current: &Path, path: &Path) -> Result<RelPath, TrackError> {
+        match self.locate(current, path)? {
+            Place::Below(path) => Ok(path),
+            Place::Top => Err(TrackError::NotTrackable { path: path.to_path_buf(), reason: Untrackable::Top }),
+        }
+    }
+
+    /// The paths that a user named to choose artifacts. The work tree's top stands for all of them, which is the
+    /// empty list, as when nothing is named.
+    pub fn scope(&self, current: &Path, paths: &[PathBuf]) -> Result<Vec<RelPath>, TrackError> {
+        let mut scope = Vec::new();
+        for path in paths {
+            match self.locate(current, path)? {
+                Place::Top => return Ok(Vec::new()),
+                Place::Below(_) => scope.push(self.rel_path(current, path)?),
+            }
+        }
+        Ok(scope)
+    }
+
+    fn locate(&self, current: &Path, path: &Path) -> Result<Place, TrackError> {
+        let work_dir = self.repository.work_dir()?;
+        let outside = || TrackError::OutsideWorkTree { path: path.to_path_buf() };
+        let read = |source| TrackError::Read { path: current.to_path_buf(), source };
+        let whole = normalise(&current.canonicalize().map_err(read)?.join(path));
+        let names = match whole.strip_prefix(work_dir) {
+            Ok(names) => names.to_path_buf(),
+            // The work tree may have been named through a link.
+            Err(_) => strip_linked_prefix(&whole, work_dir).ok_or_else(outside)?,
+        };
+        if names.as_os_str().is_empty() {
+            return Ok(Place::Top);
+        }
+        let Some(text) = names.to_str() else {
+            let reason = Untrackable::NotUtf8 { name: format!("{names:?}") };
+            return Err(TrackError::NotTrackable { path: path.to_path_buf(), reason });
+        };
+        let rel_path = RelPath::new(text)?;
+        if let Err(error) = resolve_beneath(work_dir, &rel_path) {
+            let parent = whole.parent().and_then(|parent| parent.canonicalize().ok());
+            let leads_out = parent.is_some_and(|parent| !parent.starts_with(work_dir));
+            return Err(if leads_out { outside() } else { error.into() });
+        }
+        Ok(Place::Below(rel_path))
+    }
+
+    /// Every pointer in the work tree that git knows, and those that it does not know yet, by the path of the data.
+    pub fn pointers(&self) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        let work_dir = self.repository.work_dir()?;
+        let mut paths: BTreeSet<RelPath> = self.repository.tracked_with_suffix(POINTER_SUFFIX)?.into_iter().collect();
+        let pattern = format!("*{POINTER_SUFFIX}");
+        let others = ["ls-files", "-z", "--others", "--exclude-standard", "--", &pattern];
+        for name in self.repository.run_git(&others)?.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let name = String::from_utf8_lossy(name);
+            paths.insert(RelPath::new(name)?);
+        }
+        let mut pointers = BTreeMap::new();
+        for pointer_path in paths {
+            let Some(pointer) = read_pointer(work_dir, &pointer_path)? else { continue };
+            pointers.insert(data_path(&pointer_path, &pointer_path.under(work_dir))?, pointer);
+        }
+        Ok(pointers)
+    }
+
+    /// The pointers at or below `paths`, or all of them; each path has to have one.
+    pub(super) fn selected_pointers(&self, paths: &[RelPath]) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        if paths.is_empty() {
+            return self.pointers();
+        }
+        let mut selected = BTreeMap::new();
+        let mut folders = Vec::new();
+        for path in paths {
+            match self.pointer(path) {
+                Ok(pointer) => {
+                    selected.insert(path.clone(), pointer);
+                }
+                Err(TrackError::NotTracked { .. }) => folders.push(path),
+                Err(error) => return Err(error),
+            }
+        }
+        if folders.is_empty() {
+            return Ok(selected);
+        }
+        let pointers = self.pointers()?;
+        for folder in folders {
+            let below = pointers.iter().filter(|(path, _)| path.starts_with(folder));
+            let below: Vec<_> = below.map(|(path, pointer)| (path.clone(), pointer.clone())).collect();
+            if below.is_empty() {
+                return Err(TrackError::NotTracked { path: folder.clone() });
+            }
+            selected.extend(below);
+        }
+        Ok(selected)
+    }
+
+    /// Every pointer in a commit, by the path of the data.
+    pub fn pointers_at(&self, commit: &CommitId) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        let mut pointers = BTreeMap::new();
+        for name in self.repository.find_at(commit, POINTER_SUFFIX)? {
+            let Some(bytes) = self.repository.read_at(commit, &name, MAX_POINTER)? else { continue };
+            let shown = PathBuf::from(&name);
+            let path = data_path(&RelPath::new(name)?, &shown)?;
+            let pointer = Pointer::parse(&bytes).map_err(|source| TrackError::Pointer { path: shown, source })?;
+            pointers.insert(path, pointer);
+        }
+        Ok(pointers)
+    }
+
+    /// The pointer of the data at `path`.
+    pub fn pointer(&self, path: &RelPath) -> Result<Pointer, TrackError> {
+        read_pointer(self.repository.work_dir()?, &path.with_suffix(POINTER_SUFFIX)?)?
+            .ok_or_else(|| TrackError::NotTracked { path: path.clone() })
+    }
+}
+
+/// Reads the pointer at `pointer_path`; none if there is none.
+pub(super) fn read_pointer(work_dir: &Path, pointer_path: &RelPath) -> Result<Option<Pointer>, TrackError> {
+    let place = resolve_beneath(work_dir, pointer_path)?;
+    let fail = |problem: &str| TrackError::Pointer {
+        path: PathBuf::from(pointer_path.as_str()),
+        source: PointerError { problem: problem.to_owned() },
+    };
+    let read = |source| TrackError::Read { path: place.clone(), source };
+    match fs::symlink_metadata(&place) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(fail("it is not an ordinary file")),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(read(error)),
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&place).map_err(read)?;
+    file.take(MAX_POINTER + 1).read_to_end(&mut bytes).map_err(read)?;
+    let pointer = Pointer::parse(&bytes);
+    pointer.map(Some).map_err(|source| TrackError::Pointer { path: PathBuf::from(pointer_path.as_str()), source })
+}
+
+/// What a pointer points to.
+fn data_path(pointer_path: &RelPath, shown: &Path) -> Result<RelPath, TrackError> {
+    let data = pointer_path.as_str().strip_suffix(POINTER_SUFFIX).unwrap_or(pointer_path.as_str());
+    RelPath::new(data).map_err(|error| TrackError::Pointer {
+        path: shown.to_path_buf(),
+        source: PointerError { problem: format!("it points to nothing that can be: {}", error.reason) },
+    })
+}
+
+/// The path without `.` and `..`, as it reads: git too takes `link/..` for the folder that the link is in.
+fn normalise(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// What is left of `whole` below `work_dir` if some folder on the way is a link to it or into it.
+fn strip_linked_prefix(whole: &Path, work_dir: &Path) -> Option<PathBuf> {
+    let mut folders: Vec<&Path> = whole.ancestors().collect();
+    folders.reverse();
+    for folder in folders {
+        let Ok(real) = folder.canonicalize() else { return None };
+        let Ok(names) = real.strip_prefix(work_dir) else { continue };
+        // The last name itself is not followed: the link is what the user named then, not its target.
+        if folder == whole && !names.as_os_str().is_empty() {
+            return None;
+        }
+        return Some(normalise(&names.join(whole.strip_prefix(folder).ok()?)));
+    }
+    None
+}
