@@ -13,6 +13,10 @@ use super::{Run, RunError, Series, find, ledger, live, log_text, recover};
 use crate::id::RunId;
 use crate::track::Workspace;
 
+fn sort_newest_first(runs: &mut [Run]) {
+    runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
+}
+
 /// The recorded and the live runs of a repository.
 ///
 /// It remembers how far it read the logs of live runs: keep it to ask again and again.
@@ -36,21 +40,38 @@ impl<'w> Runs<'w> {
     /// All runs, newest first, live ones with what they logged so far. A record that cannot be read is left out and
     /// returned as an error of its own.
     pub fn list(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
-        let repository = &self.workspace.repository;
+        // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
+        let (live, mut errors) = self.list_live()?;
+        let (mut runs, more_errors) = self.list_recorded()?;
+        errors.extend(more_errors);
+        let recorded: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
+        runs.extend(live.into_iter().filter(|run| !recorded.contains(&run.id)));
+        sort_newest_first(&mut runs);
+        Ok((runs, errors))
+    }
+
+    /// The live runs, newest first.
+    pub fn list_live(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
         let mut runs = Vec::new();
         let mut errors = Vec::new();
-        // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
         for run_id in live::ids(self.workspace)? {
             match self.live(&run_id) {
                 Ok(run) => runs.extend(run),
                 Err(error) => errors.push(error),
             }
         }
+        sort_newest_first(&mut runs);
+        Ok((runs, errors))
+    }
+
+    /// The recorded runs, newest first. They change only when [`RUNS_REF`](super::RUNS_REF) does.
+    pub fn list_recorded(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
+        let repository = &self.workspace.repository;
+        let mut runs = Vec::new();
+        let mut errors = Vec::new();
         if let Some(tip) = ledger::tip(repository)? {
             let ids = ledger::ids(repository, &tip)?;
             let records: Vec<_> = ids.par_iter().map(|run_id| ledger::read(repository, &tip, run_id)).collect();
-            let recorded: BTreeSet<&RunId> = ids.iter().collect();
-            runs.retain(|run| !recorded.contains(&run.id));
             for record in records {
                 match record {
                     Ok(run) => runs.extend(run),
@@ -58,7 +79,7 @@ impl<'w> Runs<'w> {
                 }
             }
         }
-        runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
+        sort_newest_first(&mut runs);
         Ok((runs, errors))
     }
 

@@ -1,3 +1,189 @@
 //! The terminal dashboard: one `App` with `update(Action) -> Effects`, and `draw(&App)`.
 //!
-//! Architecture invariant: `update` does no input or output; effects are carried out by the loop around it.
+//! Architecture invariant: `update` does no input or output; effects are carried out by the loop around it, those that
+//! read the repository on threads of their own, so that no key waits for them.
+
+mod app;
+mod braille;
+mod columns;
+mod detail;
+mod effects;
+#[cfg(test)]
+mod fixture;
+mod input;
+mod keys;
+mod layout;
+mod models;
+mod runs;
+mod series;
+mod source;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod text;
+mod theme;
+mod views;
+
+pub use terminal::Screen;
+pub use theme::{Background, ColorDepth, Theme};
+
+use std::any::Any;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+
+use crate::track::Workspace;
+
+use app::{Action, App};
+use effects::{Answer, Effect, Opener, Report, Workers};
+use keys::Key;
+use source::RepositorySource;
+
+/// How often the clock moves on.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What to show, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A folder in the repository.
+    pub folder: PathBuf,
+    /// What the header calls it.
+    pub place: String,
+    /// The colours.
+    pub theme: Theme,
+}
+
+/// Why the dashboard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The user quit.
+    Quit,
+    /// This signal asked for it.
+    Signal(i32),
+}
+
+/// Something that the loop waits for.
+enum Incoming {
+    Terminal(Event),
+    TerminalLost(io::Error),
+    Signal(i32),
+    Answer(Answer),
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// Shows the dashboard until the user quits. Fails only where the terminal does; the terminal is given back in any
+/// case.
+pub fn run(options: &Options) -> io::Result<Outcome> {
+    let folder = options.folder.clone();
+    let open: Opener = Arc::new(move |work| match Workspace::discover(&folder) {
+        Ok(workspace) => work(Ok(&mut RepositorySource::new(&workspace))),
+        Err(error) => work(Err(source::problem(&error))),
+    });
+    let (sender, incoming) = channel();
+    // Before the terminal is taken: a signal that comes then must not find it taken and nobody to give it back.
+    listen_for_signals(&sender)?;
+    let mut screen = Screen::enter()?;
+    let mut app = App::new(options.place.clone(), screen.size()?, Timestamp::now());
+    screen.draw(|frame| views::draw(frame, &app, &options.theme))?;
+    listen_for_keys(&sender);
+    let workers = Workers::start(&open, move |report| {
+        // The loop may have ended, and with it all interest.
+        let _ = sender.send(match report {
+            Report::Answer(answer) => Incoming::Answer(answer),
+            Report::Panicked(payload) => Incoming::Panicked(payload),
+        });
+    });
+    let mut effects = app.start();
+    let mut next_tick = Instant::now() + TICK;
+    loop {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Quit => return Ok(Outcome::Quit),
+                Effect::Redraw => screen.clear()?,
+                Effect::Suspend => screen.lend(suspend)?,
+                load => workers.carry_out(load),
+            }
+        }
+        // What the screen is now, whatever was said of it: a frame that does not fit would be torn.
+        let size = screen.size()?;
+        if size != app.size {
+            effects.extend(app.update(Action::Resize(size.0, size.1)));
+        }
+        screen.draw(|frame| views::draw(frame, &app, &options.theme))?;
+        for event in wait(&incoming, next_tick) {
+            match event {
+                Incoming::Terminal(event) => {
+                    if let Some(action) = action_of(event) {
+                        effects.extend(app.update(action));
+                    }
+                }
+                Incoming::Answer(answer) => effects.extend(app.update(Action::Loaded(answer))),
+                Incoming::Signal(signal) => return Ok(Outcome::Signal(signal)),
+                Incoming::TerminalLost(error) => return Err(error),
+                Incoming::Panicked(payload) => std::panic::resume_unwind(payload),
+            }
+        }
+        if Instant::now() >= next_tick {
+            next_tick = Instant::now() + TICK;
+            effects.extend(app.update(Action::Tick(Timestamp::now())));
+        }
+    }
+}
+
+/// All that has happened, after waiting for it until `deadline`. One frame shows all of it.
+fn wait(incoming: &Receiver<Incoming>, deadline: Instant) -> Vec<Incoming> {
+    let first = match incoming.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(first) => first,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Vec::new(),
+    };
+    std::iter::once(first).chain(incoming.try_iter()).collect()
+}
+
+fn action_of(event: Event) -> Option<Action> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(&key).map(Action::Press),
+        Event::Paste(text) => Some(Action::Paste(text)),
+        Event::Resize(width, height) => Some(Action::Resize(width, height)),
+        _ => None,
+    }
+}
+
+fn listen_for_signals(sender: &Sender<Incoming>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT])?;
+    let sender = sender.clone();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            // Where the loop is gone, so is what the signal was to end.
+            let _ = sender.send(Incoming::Signal(signal));
+        }
+    });
+    Ok(())
+}
+
+fn listen_for_keys(sender: &Sender<Incoming>) {
+    let sender = sender.clone();
+    thread::spawn(move || {
+        loop {
+            let (incoming, lost) = match event::read() {
+                Ok(event) => (Incoming::Terminal(event), false),
+                Err(error) => (Incoming::TerminalLost(error), true),
+            };
+            if sender.send(incoming).is_err() || lost {
+                return;
+            }
+        }
+    });
+}
+
+/// Stops this process as Ctrl-Z does, until the shell continues it.
+fn suspend() -> io::Result<()> {
+    signal_hook::low_level::emulate_default_handler(SIGTSTP)
+}

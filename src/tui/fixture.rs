@@ -1,0 +1,312 @@
+//! A made-up repository for tests: a dozen runs, two models, always the same.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::files::RelPath;
+use crate::git::CommitInfo;
+use crate::id::{ArtifactId, CommitId, Digest, RunId};
+use crate::registry::{EventKind, Model, RegistryEvent, Version};
+use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
+
+use super::app::{Action, App};
+use super::effects::{Effect, perform};
+use super::keys::Key;
+use super::source::{Listing, Problem, Source};
+
+/// What the clock says.
+pub(super) fn now() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+const NAMES: [&str; 12] = [
+    "brave-otter-12",
+    "calm-heron-3",
+    "quiet-lynx-40",
+    "swift-maple-7",
+    "bold-ember-21",
+    "gentle-river-9",
+    "keen-falcon-33",
+    "warm-cedar-5",
+    "lucid-comet-18",
+    "merry-brook-2",
+    "proud-willow-27",
+    "tidy-sparrow-1",
+];
+const EPOCHS: [u32; 12] = [7, 20, 20, 3, 20, 20, 9, 20, 20, 20, 20, 1];
+
+fn status(index: usize) -> RunStatus {
+    match index {
+        0 => RunStatus::Running,
+        3 => RunStatus::Failed,
+        6 => RunStatus::Crashed,
+        11 => RunStatus::Killed,
+        _ => RunStatus::Finished,
+    }
+}
+
+fn bytes<const N: usize>(seed: &str) -> [u8; N] {
+    let digest = Digest::of(seed.as_bytes());
+    std::array::from_fn(|index| digest.as_bytes()[index % 32])
+}
+
+fn before(minutes: i64) -> Timestamp {
+    Timestamp::from_second(now().as_second() - 60 * minutes).unwrap()
+}
+
+fn curve(index: usize, metric: &str, epoch: u32) -> f64 {
+    let speed = 0.15 + 0.03 * ((index * 7) % 12) as f64;
+    let left = (-speed * f64::from(epoch)).exp();
+    let wobble = 0.01 * (f64::from(epoch) * 1.7 + index as f64).sin();
+    let value = match metric {
+        "train_loss" => 0.02 + 2.2 * left,
+        "val_loss" => 0.06 + 2.2 * left + wobble + 0.002 * f64::from(epoch),
+        "train_accuracy" => 1.0 - 0.85 * left,
+        "val_accuracy" => 0.985 - 0.85 * left + wobble * 0.5,
+        _ => 1.2e9 + 1e6 * f64::from(epoch),
+    };
+    // One run diverges: its loss is not a number from then on.
+    if index == 3 && epoch >= 2 && metric.ends_with("loss") { f64::NAN } else { value }
+}
+
+/// The points of a run.
+pub(super) fn series(index: usize) -> Series {
+    let metrics = ["train_loss", "val_loss", "train_accuracy", "val_accuracy", "system.memory_bytes"];
+    let started = run(index, BTreeMap::new()).started.as_second();
+    let mut series: Series = metrics
+        .iter()
+        .map(|metric| {
+            let point = |epoch: u32| Point {
+                step: i64::from(epoch),
+                time: Timestamp::from_second(started + i64::from(epoch)).unwrap(),
+                value: curve(index, metric, epoch),
+            };
+            ((*metric).to_owned(), (1..=EPOCHS[index]).map(point).collect())
+        })
+        .collect();
+    if status(index) == RunStatus::Finished {
+        let value = curve(index, "val_accuracy", EPOCHS[index]) - 0.004;
+        let time = Timestamp::from_second(started + 30).unwrap();
+        series.insert("test_accuracy".to_owned(), vec![Point { step: 20, time, value }]);
+    }
+    series
+}
+
+fn run(index: usize, metrics: BTreeMap<String, MetricSummary>) -> Run {
+    let status = status(index);
+    let started = before([2, 31, 58, 125, 300, 420, 1500, 1600, 4000, 9000, 30_000, 60_000][index]);
+    let duration = 4.5 * f64::from(EPOCHS[index]) + index as f64 / 10.0;
+    let ended = status != RunStatus::Running;
+    let learning_rate = ["0.01", "0.003", "0.001", "1.0"][index % 4];
+    let params = [("epochs", "20"), ("batch_size", "64"), ("lr", learning_rate), ("model", "cnn"), ("seed", "1")];
+    let environment = [("os", "linux"), ("cpu", "AMD EPYC 7763"), ("cores", "8"), ("git_ml", "0.1.0")];
+    let output = RunOutput {
+        name: "model".to_owned(),
+        artifact_type: "model".to_owned(),
+        id: ArtifactId::from_bytes(bytes(&format!("model {index}"))),
+        files: 9,
+        bytes: 1_482_311,
+    };
+    let mut snapshot: [u8; 20] = bytes(&format!("commit {}", index / 3));
+    snapshot[0] ^= u8::from(index.is_multiple_of(3));
+    Run {
+        id: RunId::from_bytes(bytes(NAMES[index])),
+        name: NAMES[index].to_owned(),
+        status,
+        experiment: (index != 9).then(|| if index % 4 == 2 { "mlp" } else { "cnn" }.to_owned()),
+        commit: CommitId::from_bytes(bytes(&format!("commit {}", index / 3))),
+        snapshot: CommitId::from_bytes(snapshot),
+        dirty: index.is_multiple_of(3),
+        branch: Some("main".to_owned()),
+        started,
+        ended: ended.then_some(started),
+        duration_s: ended.then_some(duration),
+        cpu_s: ended.then_some(duration * 1.8),
+        exit_code: match status {
+            RunStatus::Finished => Some(0),
+            RunStatus::Failed => Some(1),
+            _ => None,
+        },
+        signal: (status == RunStatus::Killed).then(|| "SIGKILL".to_owned()),
+        reason: (status == RunStatus::Failed).then(|| "the loss is not a number at epoch 2".to_owned()),
+        user: "ada".to_owned(),
+        host: "workbench".to_owned(),
+        command: ["git-ml-torch", "train", "job.json"].map(str::to_owned).to_vec(),
+        seed: Some(1),
+        params: params.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        metrics,
+        tags: BTreeMap::from([("paper".to_owned(), "table 2".to_owned())]),
+        inputs: vec![RunInput {
+            path: RelPath::new("data/digits").unwrap(),
+            name: "digits".to_owned(),
+            id: ArtifactId::from_bytes(bytes("digits")),
+        }],
+        outputs: if status == RunStatus::Finished { vec![output] } else { Vec::new() },
+        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+    }
+}
+
+/// The runs, newest first.
+pub(super) fn runs() -> Vec<Run> {
+    let whole = |index: usize| {
+        let metrics = series(index)
+            .iter()
+            .map(|(name, points)| (name.clone(), MetricSummary::of(name, points).unwrap()))
+            .collect();
+        run(index, metrics)
+    };
+    (0..NAMES.len()).map(whole).collect()
+}
+
+fn version(model: &str, number: u64, index: usize) -> Version {
+    let run = runs().swap_remove(index);
+    Version {
+        model: model.to_owned(),
+        version: number,
+        id: ArtifactId::from_bytes(bytes(&format!("model {index}"))),
+        artifact_type: "model".to_owned(),
+        run: Some(run.id),
+        commit: Some(run.commit),
+        metrics: run.metrics,
+        registered: before(600 - 100 * i64::try_from(number).unwrap()),
+        by: "Ada Lovelace <ada@example.com>".to_owned(),
+        note: (number == 2).then(|| "smaller learning rate".to_owned()),
+    }
+}
+
+/// The models.
+pub(super) fn models() -> Vec<Model> {
+    let aliases = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
+    vec![
+        Model {
+            name: "digits".to_owned(),
+            versions: vec![version("digits", 1, 8), version("digits", 2, 4), version("digits", 3, 1)],
+            aliases: aliases(&[("champion", 2), ("production", 2), ("staging", 3)]),
+        },
+        Model { name: "mnist-mlp".to_owned(), versions: vec![version("mnist-mlp", 1, 2)], aliases: aliases(&[]) },
+    ]
+}
+
+fn event(what: &str, minutes: i64) -> RegistryEvent {
+    RegistryEvent {
+        commit: CommitInfo {
+            id: CommitId::from_bytes(bytes(what)),
+            parents: Vec::new(),
+            message: format!("digits: {what}\n"),
+            author: "Ada Lovelace".to_owned(),
+            email: "ada@example.com".to_owned(),
+            time: before(minutes),
+        },
+        model: "digits".to_owned(),
+        what: what.to_owned(),
+        kind: EventKind::Alias,
+        version: None,
+        alias: None,
+        previous: None,
+        note: None,
+    }
+}
+
+/// The made-up repository.
+#[derive(Debug, Clone)]
+pub(super) struct FakeSource {
+    pub(super) listing: Listing,
+    pub(super) models: Vec<Model>,
+    pub(super) log: Vec<u8>,
+}
+
+impl Default for FakeSource {
+    fn default() -> Self {
+        let line = |epoch: u32| format!("\x1b[2mepoch {epoch:>2}/20\x1b[0m  loss {:.4}\n", 2.0 / f64::from(epoch));
+        Self {
+            listing: Listing { runs: runs(), problems: Vec::new() },
+            models: models(),
+            log: (1..=40).map(line).collect::<String>().into_bytes(),
+        }
+    }
+}
+
+impl Source for FakeSource {
+    fn runs(&mut self) -> Result<Option<Listing>, Problem> {
+        Ok(Some(self.listing.clone()))
+    }
+
+    fn series(&mut self, run_id: &RunId) -> Result<Series, Problem> {
+        let known = runs().iter().position(|run| run.id == *run_id);
+        known.map(series).ok_or_else(|| "no such run".to_owned())
+    }
+
+    fn log_tail(&mut self, _run_id: &RunId, limit: u64) -> Result<Vec<u8>, Problem> {
+        let start = self.log.len().saturating_sub(usize::try_from(limit).unwrap());
+        Ok(self.log[start..].to_vec())
+    }
+
+    fn commit(&mut self, commit_id: &CommitId) -> Result<CommitInfo, Problem> {
+        Ok(CommitInfo { id: *commit_id, message: "Halve the learning rate\n".to_owned(), ..event("", 0).commit })
+    }
+
+    fn models(&mut self) -> Result<Option<Vec<Model>>, Problem> {
+        Ok(Some(self.models.clone()))
+    }
+
+    fn history(&mut self, _model: &str) -> Result<Vec<RegistryEvent>, Problem> {
+        Ok(vec![
+            event("production: v1 -> v2", 90),
+            event("staging: v2 -> v3", 200),
+            event("registered v3", 300),
+            event("registered v2", 400),
+            event("registered v1", 500),
+        ])
+    }
+}
+
+/// An app over a made-up repository, its effects carried out at once.
+pub(super) struct Desk {
+    pub(super) app: App,
+    pub(super) source: FakeSource,
+}
+
+impl Desk {
+    /// A desk with everything loaded.
+    pub(super) fn new(size: (u16, u16)) -> Self {
+        Self::over(FakeSource::default(), size)
+    }
+
+    /// A desk over this source, with everything loaded.
+    pub(super) fn over(source: FakeSource, size: (u16, u16)) -> Self {
+        let mut desk = Self { app: App::new("digits · main".to_owned(), size, now()), source };
+        let effects = desk.app.start();
+        desk.carry_out(effects);
+        desk
+    }
+
+    /// Carries effects out, and those that follow from them.
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut waiting = effects;
+        while let Some(effect) = waiting.pop() {
+            if let Some(answer) = perform(&mut self.source, effect) {
+                waiting.extend(self.app.update(Action::Loaded(answer)));
+            }
+        }
+    }
+
+    /// Presses a key and returns the effects.
+    pub(super) fn press(&mut self, key: Key) -> Vec<Effect> {
+        self.app.update(Action::Press(key))
+    }
+
+    /// Presses keys and carries out what they ask for.
+    pub(super) fn keys(&mut self, keys: &[Key]) {
+        for key in keys {
+            let effects = self.press(*key);
+            self.carry_out(effects);
+        }
+    }
+
+    /// Types text.
+    pub(super) fn type_text(&mut self, text: &str) {
+        let keys: Vec<Key> = text.chars().map(super::keys::key).collect();
+        self.keys(&keys);
+    }
+}

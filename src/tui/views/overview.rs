@@ -1,0 +1,208 @@
+//! What is recorded of a run, as lines.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::run::{Run, RunStatus, smaller_is_better};
+
+use super::super::app::{App, Load};
+use super::super::detail::Detail;
+use super::super::theme::{Background, ColorDepth, Theme};
+use super::super::{columns, layout, text};
+use super::parts;
+
+/// Columns of the names at the left.
+const LABEL: usize = 11;
+
+/// Draws the overview, scrolled by `offset` lines.
+pub(super) fn draw(app: &App, run: &Run, area: Rect, offset: usize, active: bool, theme: &Theme, buffer: &mut Buffer) {
+    let title = if active || app.view == super::View::Run { "Overview" } else { run.name.as_str() };
+    let title = Line::styled(text::shorten(title, usize::from(area.width)), theme.strong);
+    let id = Line::styled(run.id.short(), theme.dim);
+    let inner = parts::panel(title, id, active, theme, area, buffer);
+    let width = usize::from(inner.width.saturating_sub(2));
+    let lines = lines(run, &app.detail, width, theme, app.now);
+    let rows = usize::from(inner.height);
+    let offset = offset.min(lines.len().saturating_sub(rows));
+    for (line, y) in lines.iter().skip(offset).zip(inner.y..inner.bottom()) {
+        buffer.set_line(inner.x + 1, y, line, inner.width.saturating_sub(2));
+    }
+    if app.view == super::View::Run {
+        parts::scrollbar(offset, rows, lines.len(), theme, area, buffer);
+    }
+}
+
+/// How many lines the overview of a run has on a screen of this size.
+pub(in super::super) fn line_count(run: &Run, detail: &Detail, size: (u16, u16), now: Timestamp) -> usize {
+    let width = usize::from(layout::run(size).overview.width.saturating_sub(4));
+    lines(run, detail, width, &Theme::new(ColorDepth::None, Background::Dark), now).len()
+}
+
+/// Lines under construction.
+struct Sheet<'t> {
+    lines: Vec<Line<'static>>,
+    width: usize,
+    theme: &'t Theme,
+}
+
+impl Sheet<'_> {
+    /// A name and what it has, on as many lines as that takes.
+    fn field(&mut self, name: &str, value: &str, style: Style) {
+        self.wide_field(name, LABEL, value, style);
+    }
+
+    fn wide_field(&mut self, name: &str, label: usize, value: &str, style: Style) {
+        let name = text::shorten(name, label);
+        let margin = " ".repeat(label.saturating_sub(text::width(&name)) + 1);
+        let mut first = Some(Span::styled(format!("{name}{margin}"), self.theme.dim));
+        for part in parts::wrapped(value, self.width.saturating_sub(label + 1)) {
+            let start = first.take().unwrap_or_else(|| Span::raw(" ".repeat(label + 1)));
+            self.lines.push(Line::from(vec![start, Span::styled(part, style)]));
+        }
+    }
+
+    fn heading(&mut self, words: &str) {
+        if !self.lines.is_empty() {
+            self.lines.push(Line::default());
+        }
+        self.lines.push(Line::styled(words.to_owned(), self.theme.accent));
+    }
+
+    /// A section of names and values, the names as wide as they need.
+    fn pairs<'a>(&mut self, heading: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+        let pairs: Vec<(&str, &str)> = pairs.collect();
+        if pairs.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        let label = pairs.iter().map(|(name, _)| text::width(name)).max().unwrap_or(0).clamp(4, self.width / 2);
+        for (name, value) in pairs {
+            self.wide_field(name, label, value, self.theme.text);
+        }
+    }
+}
+
+fn lines(run: &Run, detail: &Detail, width: usize, theme: &Theme, now: Timestamp) -> Vec<Line<'static>> {
+    let mut sheet = Sheet { lines: Vec::new(), width, theme };
+    status(run, &mut sheet, now);
+    code(run, detail, &mut sheet);
+    metrics(run, &mut sheet);
+    sheet.pairs("Parameters", run.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    if !run.inputs.is_empty() {
+        sheet.heading("Inputs");
+        for input in &run.inputs {
+            sheet.lines.push(artifact(input.path.to_string(), &input.id.short(), String::new(), width, theme));
+        }
+    }
+    if !run.outputs.is_empty() {
+        sheet.heading("Outputs");
+        for output in &run.outputs {
+            let files = text::count(usize::try_from(output.files).unwrap_or(usize::MAX), "file");
+            let what = format!("{files}, {}", text::size(output.bytes));
+            sheet.lines.push(artifact(output.name.clone(), &output.id.short(), what, width, theme));
+        }
+    }
+    how(run, &mut sheet);
+    sheet.pairs("Tags", run.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    sheet.pairs("Environment", run.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    sheet.lines
+}
+
+fn status(run: &Run, sheet: &mut Sheet<'_>, now: Timestamp) {
+    let theme = sheet.theme;
+    let how = match (run.status, run.exit_code, &run.signal) {
+        (RunStatus::Running | RunStatus::Finished, _, _) => String::new(),
+        (_, _, Some(signal)) => format!(" by {signal}"),
+        (_, Some(code), None) => format!(" with exit code {code}"),
+        (_, None, None) => String::new(),
+    };
+    let words = format!("{} {}{how}", parts::mark(run.status, now), run.status.as_str());
+    sheet.field("status", &words, theme.status(run.status));
+    if let Some(reason) = &run.reason {
+        sheet.field("reason", reason, theme.bad);
+    }
+    let started = format!("{}  {}", text::moment(run.started), text::ago(run.started, now));
+    sheet.field("started", &started, theme.text);
+    let mut took = text::duration(columns::seconds(run, now));
+    if let Some(seconds) = run.cpu_s {
+        took = format!("{took}  (CPU {})", text::duration(seconds));
+    }
+    sheet.field("time", &took, theme.text);
+}
+
+/// Who ran what.
+fn how(run: &Run, sheet: &mut Sheet<'_>) {
+    let theme = sheet.theme;
+    sheet.heading("How");
+    if let Some(experiment) = &run.experiment {
+        sheet.field("experiment", experiment, theme.text);
+    }
+    if !run.command.is_empty() {
+        sheet.field("command", &run.command.join(" "), theme.text);
+    }
+    if let Some(seed) = run.seed {
+        sheet.field("seed", &seed.to_string(), theme.text);
+    }
+    sheet.field("by", &format!("{} on {}", run.user, run.host), theme.text);
+}
+
+fn code(run: &Run, detail: &Detail, sheet: &mut Sheet<'_>) {
+    let theme = sheet.theme;
+    let branch = run.branch.as_deref().map_or_else(String::new, |branch| format!(" on {branch}"));
+    sheet.field("commit", &format!("{}{branch}", run.commit.short()), theme.text);
+    match &detail.commit {
+        Load::Ready(commit) if commit.id == run.commit => sheet.field("", commit.subject(), theme.dim),
+        Load::Failed(problem) => sheet.field("", problem, theme.bad),
+        Load::Ready(_) | Load::Waiting => {}
+    }
+    if run.dirty {
+        let words = format!("with changes, kept in {}", run.snapshot.short());
+        sheet.field("", &words, theme.warn);
+    }
+}
+
+/// Each metric's last value, and its best where that is another.
+fn metrics(run: &Run, sheet: &mut Sheet<'_>) {
+    if run.metrics.is_empty() {
+        return;
+    }
+    sheet.heading("Metrics");
+    let theme = sheet.theme;
+    let longest = run.metrics.keys().map(|name| text::width(name)).max().unwrap_or(0);
+    let label = longest.min(sheet.width.saturating_sub(11)).max(4);
+    let of_system = |name: &str| name.starts_with("system.") || name.starts_with("system/");
+    let (system, own): (Vec<_>, Vec<_>) = run.metrics.iter().partition(|(name, _)| of_system(name));
+    for (name, metric) in own.into_iter().chain(system) {
+        let best = if smaller_is_better(name) { metric.min } else { metric.max };
+        let style = if metric.last.is_finite() { theme.text } else { theme.bad };
+        let value = text::lone_number(metric.last);
+        let shown = text::shorten(name, label);
+        let start = format!("{shown}{}", " ".repeat(label - text::width(&shown)));
+        let mut spans = vec![Span::styled(start, theme.dim), Span::styled(format!(" {value:>9}"), style)];
+        let word = if smaller_is_better(name) { "least" } else { "most" };
+        let extra = format!("  {word} {} at {}", text::lone_number(best), metric.best_step);
+        if best.is_finite() && best != metric.last && label + 10 + text::width(&extra) <= sheet.width {
+            spans.push(Span::styled(extra, theme.dim));
+        }
+        sheet.lines.push(Line::from(spans));
+    }
+}
+
+/// An artifact: its name, what it is made of, and its id at the right.
+fn artifact(name: String, id: &str, what: String, width: usize, theme: &Theme) -> Line<'static> {
+    let fixed = text::width(id) + 2 + if what.is_empty() { 0 } else { text::width(&what) + 2 };
+    let name = text::shorten(&name, width.saturating_sub(fixed));
+    let margin = width.saturating_sub(text::width(&name) + fixed) + 2;
+    let margin = if what.is_empty() { margin } else { 2 };
+    let mut spans = vec![Span::styled(name.clone(), theme.text), Span::raw(" ".repeat(margin))];
+    if !what.is_empty() {
+        let rest = width.saturating_sub(text::width(&name) + 2 + text::width(&what) + text::width(id)).max(1);
+        spans.push(Span::styled(what, theme.dim));
+        spans.push(Span::raw(" ".repeat(rest)));
+    }
+    spans.push(Span::styled(id.to_owned(), theme.dim));
+    Line::from(spans)
+}

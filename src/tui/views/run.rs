@@ -1,0 +1,79 @@
+//! One run: what is recorded of it, its charts and its log.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::run::Run;
+
+use super::super::app::{App, Load};
+use super::super::detail::Pane;
+use super::super::theme::Theme;
+use super::super::{columns, layout, text};
+use super::parts;
+use super::{chart, message, overview};
+
+/// Draws the open run.
+pub(super) fn draw(app: &App, theme: &Theme, buffer: &mut Buffer) {
+    let places = layout::run(app.size);
+    let Some(run) = app.current_run() else {
+        return message("This run is not here any more. Esc goes back.", theme.dim, places.overview, buffer);
+    };
+    title(app, run, places.wide, theme, places.title, buffer);
+    for pane in Pane::ALL {
+        let active = app.is_active(pane);
+        if !places.wide && !active {
+            continue;
+        }
+        match pane {
+            Pane::Overview => {
+                overview::draw(app, run, places.overview, app.detail.overview_offset, active, theme, buffer);
+            }
+            Pane::Charts => chart::draw_grid(app, places.charts, app.detail.charts_offset, active, theme, buffer),
+            Pane::Log => log(app, places.log, active, theme, buffer),
+        }
+    }
+}
+
+/// The run's name and status, and the panes.
+fn title(app: &App, run: &Run, wide: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let style = theme.status(run.status);
+    let panes = Pane::ALL.into_iter().flat_map(|pane| {
+        let style = if app.is_active(pane) { theme.tab } else { theme.dim };
+        [Span::styled(pane.title(), style), Span::raw("  ")]
+    });
+    let right = if wide { Line::default() } else { Line::from_iter(panes) };
+    let status = format!("{} {}", parts::mark(run.status, app.now), run.status.as_str());
+    let time = text::duration(columns::seconds(run, app.now));
+    let room = usize::from(area.width).saturating_sub(right.width() + status.len() + time.len() + 8);
+    let left = Line::from(vec![
+        Span::styled(format!(" {}", text::shorten(&run.name, room)), theme.strong),
+        Span::styled(format!("  {status}"), style),
+        Span::styled(format!("  {time}"), theme.dim),
+    ]);
+    parts::ends(left, right, area, buffer);
+}
+
+fn log(app: &App, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
+    let rows_seen = usize::from(area.height.saturating_sub(2));
+    let rows = app.detail.log_rows(usize::from(area.width.saturating_sub(4)));
+    let back = app.detail.log_back.min(rows.len().saturating_sub(rows_seen));
+    let first = rows.len().saturating_sub(rows_seen + back);
+    let place = match (back, app.current_run().map(|run| run.status)) {
+        (0, Some(crate::run::RunStatus::Running)) => "following".to_owned(),
+        (0, _) => String::new(),
+        (back, _) => format!("{} below", text::count(back, "line")),
+    };
+    let right = Line::styled(place, theme.dim);
+    let inner = parts::panel(Line::styled("Log", theme.strong), right, active, theme, area, buffer);
+    match &app.detail.log {
+        Load::Waiting => return message("Loading the log …", theme.dim, inner, buffer),
+        Load::Failed(problem) => return message(problem, theme.bad, inner, buffer),
+        Load::Ready(lines) if lines.is_empty() => return message("Nothing was written.", theme.dim, inner, buffer),
+        Load::Ready(_) => {}
+    }
+    for (row, y) in rows.iter().skip(first).zip(inner.y..inner.bottom()) {
+        buffer.set_stringn(inner.x + 1, y, row, usize::from(inner.width.saturating_sub(2)), theme.text);
+    }
+    parts::scrollbar(first, rows_seen, rows.len(), theme, area, buffer);
+}
