@@ -63,7 +63,7 @@ impl Store {
                 Err(error) => return Err(fail(error)),
             };
             hasher.update(&buffer[..count]);
-            let written = draft.write_all(&buffer[..count]);
+            let written = draft.file().write_all(&buffer[..count]);
             written.map_err(|source| StoreError::File(FileError::new("write", draft.path(), source)))?;
         }
         let pack = PackId::from_bytes(*hasher.finalize().as_bytes());

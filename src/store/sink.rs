@@ -1,7 +1,7 @@
 //! Where a writer's entries come together: packs in the making.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -61,7 +61,7 @@ impl OpenPack {
 
     fn flush(&mut self) -> Result<(), FileError> {
         self.hasher.update(&self.buffer);
-        let written = self.draft.write_all(&self.buffer);
+        let written = self.draft.file().write_all(&self.buffer);
         self.buffer.clear();
         written.map_err(|source| FileError::new("write", self.draft.path(), source))
     }
@@ -230,7 +230,7 @@ impl Sink {
 
     /// The state, or the error that broke it.
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         state.check()?;
         Ok(state)
     }
@@ -261,14 +261,21 @@ impl State {
         }
     }
 
-    /// The error that broke the writer; one about it if that was told already.
-    fn check(&mut self) -> Result<(), StoreError> {
-        if !self.failed {
-            return Ok(());
+    /// The error that broke the writer, to everybody who asks: threads that add at once must not hide it.
+    fn check(&self) -> Result<(), StoreError> {
+        match &self.error {
+            Some(StoreError::File(error)) => {
+                let source = io::Error::new(error.source.kind(), error.source.to_string());
+                Err(FileError::new(error.action, &error.path, source).into())
+            }
+            Some(StoreError::Malformed { what, problem }) => {
+                Err(StoreError::Malformed { what: what.clone(), problem: problem.clone() })
+            }
+            _ if self.failed => Err(StoreError::Malformed {
+                what: "what was added to the store".to_owned(),
+                problem: "adding a part of it failed".to_owned(),
+            }),
+            _ => Ok(()),
         }
-        Err(self.error.take().unwrap_or_else(|| StoreError::Malformed {
-            what: "what was added to the store".to_owned(),
-            problem: "adding a part of it failed".to_owned(),
-        }))
     }
 }
