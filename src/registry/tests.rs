@@ -31,7 +31,7 @@ impl Fixture {
 
     /// An artifact in the store that holds `text`.
     fn artifact(&self, text: &str) -> Resolved {
-        let mut writer = self.workspace.store.writer().unwrap();
+        let writer = self.workspace.store.writer().unwrap();
         let (digest, size) = writer.add(&mut text.as_bytes(), "a text").unwrap();
         let manifest = Manifest::new(vec![Entry { path: None, mode: Mode::File, size, digest }]).unwrap();
         let id = writer.add_manifest(&manifest).unwrap();

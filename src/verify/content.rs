@@ -1,6 +1,6 @@
 //! Content: packs, and reading every byte of every file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use rayon::prelude::*;
@@ -154,7 +154,13 @@ impl Inspection<'_> {
             let files = entries.map(|entry| (entry.digest, file_name(entry)));
             // Files first: to know that a damaged pack holds a file says more than that it holds the manifest.
             for (digest, file) in files.chain([(artifact.id.manifest_digest(), "its manifest".to_owned())]) {
-                for pack in store.packs_of(&digest).unwrap_or_default().into_iter().collect::<BTreeSet<_>>() {
+                let packs = match store.packs_of(&digest) {
+                    Ok(packs) => packs,
+                    // The list of its chunks is damaged: of its packs that one is known.
+                    Err(StoreError::Damaged { pack, .. }) => vec![pack],
+                    Err(_) => Vec::new(),
+                };
+                for pack in packs {
                     used.entry(pack).or_default().push(format!("{named}, {file}"));
                 }
             }

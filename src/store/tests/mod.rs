@@ -197,6 +197,27 @@ fn an_input_that_fails_costs_that_file_only() {
 }
 
 #[test]
+fn everybody_learns_what_broke_a_writer() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let writer = store.writer().unwrap();
+    // What a full disk does, but for the text: no draft can be made.
+    fs::remove_dir(sandbox.path("packs")).unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let writer = &writer;
+            scope.spawn(move || {
+                // More than may be on its way, so that adding meets the failure however late the threads are.
+                let size = if number % 2 == 0 { 1000 } else { 40 << 20 };
+                let error = writer.add(&mut &noise(number, size)[..], "it").unwrap_err();
+                assert!(matches!(&error, StoreError::File(error) if error.path.ends_with("packs")), "{error:?}");
+            });
+        }
+    });
+    assert!(matches!(writer.finish(), Err(StoreError::File(_))));
+}
+
+#[test]
 fn a_writer_that_is_dropped_leaves_nothing() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();
