@@ -112,7 +112,8 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(held);
-        let first = FileLock::shared(&path, Wait::No).expect("shared");
+        // A child that another test is just starting holds a copy of the file until it is its own program.
+        let first = FileLock::shared(&path, Wait::UpTo(Duration::from_secs(5))).expect("shared");
         let second = FileLock::shared(&path, Wait::Forever).expect("shared too");
         assert!(FileLock::exclusive(&path, Wait::No).is_err());
         drop((first, second));
