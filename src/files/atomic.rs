@@ -197,6 +197,15 @@ pub fn remove_empty_dir(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Moves a file or a symbolic link to another name in its folder, which has to be free.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    if to.symlink_metadata().is_ok() {
+        return Err(FileError::new("rename to", to, io::Error::from(io::ErrorKind::AlreadyExists)));
+    }
+    fs::rename(from, to).map_err(|source| FileError::new("rename", from, source))?;
+    to.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Removes a folder with all that is in it; fine if there is none. Symbolic links are removed, not followed.
 pub fn remove_dir_all(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {

@@ -9,7 +9,7 @@ mod path;
 
 pub use atomic::{
     Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, move_dir, publish,
-    publish_link, remove_dir_all, remove_empty_dir, remove_file, sync_dir,
+    publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
 };
 pub use lock::{FileLock, LockError, Wait};
 pub use path::{RelPath, UnsafePath, resolve_beneath};

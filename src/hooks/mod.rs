@@ -1,1 +1,109 @@
 //! Git hooks: installing them, and what each does.
+//!
+//! Architecture invariant: a hook that runs after git has done its work never fails git, and no hook ever overwrites
+//! or removes data that is stored nowhere.
+
+mod checkout;
+mod install;
+mod push;
+
+pub use checkout::{Changed, after_checkout, after_merge};
+pub use install::{Installed, Outcome, State, install, state, uninstall};
+pub use push::{PushedRef, Unavailable, before_push, is_available_elsewhere, parse_push};
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::files::FileError;
+use crate::git::GitError;
+use crate::remote::RemoteError;
+use crate::track::TrackError;
+
+/// A hook of git that git ml has something to do in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// After a checkout, a switch of branches, a clone or a new work tree.
+    PostCheckout,
+    /// After a merge or a pull.
+    PostMerge,
+    /// Before a push; it can refuse it.
+    PrePush,
+}
+
+impl Hook {
+    /// All that are installed.
+    pub const ALL: [Hook; 3] = [Hook::PostCheckout, Hook::PostMerge, Hook::PrePush];
+
+    /// The name git has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::PostCheckout => "post-checkout",
+            Hook::PostMerge => "post-merge",
+            Hook::PrePush => "pre-push",
+        }
+    }
+}
+
+/// What can go wrong with hooks.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// git runs hooks from a folder that other repositories use too.
+    #[error("git runs hooks from {}, which is outside of this repository", folder.display())]
+    OutsideRepository {
+        /// What `core.hooksPath` names.
+        folder: PathBuf,
+    },
+    /// The name under which an existing hook would be kept is taken.
+    #[error("{} is there already", path.display())]
+    KeptExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A hook could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// git gave the hook something it does not understand.
+    #[error("git said `{line}` to the {hook} hook, which is not understood")]
+    Input {
+        /// The hook.
+        hook: &'static str,
+        /// The line.
+        line: String,
+    },
+    /// Pointers would be pushed whose bytes are on no remote.
+    #[error("nobody else can get the data that the pointers pushed name: {}", describe(artifacts))]
+    Unavailable {
+        /// The artifacts.
+        artifacts: Vec<Unavailable>,
+    },
+    /// `ml.toml` is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The remotes are not configured well.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The work tree failed.
+    #[error(transparent)]
+    Track(#[from] TrackError),
+}
+
+/// The first few artifacts, for people.
+fn describe(artifacts: &[Unavailable]) -> String {
+    let mut names: Vec<String> =
+        artifacts.iter().take(5).map(|artifact| format!("{} ({})", artifact.path, artifact.id.short())).collect();
+    if artifacts.len() > names.len() {
+        names.push(format!("{} more", artifacts.len() - names.len()));
+    }
+    names.join(", ")
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::files::{RelPath, Wait, resolve_beneath};
+use crate::id::ArtifactId;
 use crate::store::StoreError;
 
 use super::compare::{Comparison, compare, wanted_by, wanted_by_section};
@@ -74,6 +75,18 @@ impl Workspace {
             self.remember(&cache, learned_sections);
         }
         Ok(statuses)
+    }
+
+    /// How what stands at `path` compares with `pointer`, whatever the pointer there says now.
+    pub fn state_against(&self, path: &RelPath, pointer: &Pointer) -> Result<State, TrackError> {
+        let cache = StatCache::load(self.repository.git_dir());
+        let (status, _) = self.status_of(path.clone(), pointer.clone(), true, &cache)?;
+        Ok(status.state)
+    }
+
+    /// The artifact that was last tracked at `path` or checked out to it here.
+    pub fn last_known(&self, path: &RelPath) -> Option<ArtifactId> {
+        StatCache::load(self.repository.git_dir()).section(path).map(|section| section.artifact_id)
     }
 
     /// Remembers what had to be read. A cache that cannot be written, or that somebody else is writing, costs time,
