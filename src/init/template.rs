@@ -1,0 +1,87 @@
+//! The templates, embedded in the program.
+
+use std::collections::BTreeMap;
+
+use super::InitError;
+
+/// A project to start from.
+#[derive(Debug)]
+pub struct Template {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub description: &'static str,
+    /// Its files by their paths.
+    pub files: &'static [(&'static str, &'static [u8])],
+    /// Those that are left out where the project has its own.
+    pub optional: &'static [&'static str],
+    /// What of it is tracked.
+    pub data: &'static [Data],
+    /// What to type next, with what it does.
+    pub next: &'static [(&'static str, &'static str)],
+}
+
+/// An artifact of a template.
+#[derive(Debug)]
+pub struct Data {
+    /// Its path.
+    pub path: &'static str,
+    /// Where it is from, as its pointer says.
+    pub source: &'static str,
+    /// Its licence.
+    pub licence: &'static str,
+}
+
+impl Data {
+    /// What its pointer says about where it is from.
+    pub(super) fn meta(&self) -> BTreeMap<String, String> {
+        [("source", self.source), ("licence", self.licence)]
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+}
+
+macro_rules! files {
+    ($template:literal: $($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../templates/", $template, "/", $path)))),*]
+    };
+}
+
+const TEMPLATES: &[Template] = &[Template {
+    name: "digits",
+    description: "reads handwritten digits: 1,797 images of 8×8, a small CNN and an MLP",
+    files: files!("digits":
+        ".github/workflows/verify.yml",
+        ".gitignore",
+        "README.md",
+        "data/digits/images-idx3-ubyte.gz",
+        "data/digits/labels-idx1-ubyte.gz",
+        "ml.toml",
+    ),
+    optional: &[".gitignore", "README.md"],
+    data: &[Data {
+        path: "data/digits",
+        source: "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning \
+                 Repository, https://doi.org/10.24432/C50P49",
+        licence: "CC BY 4.0",
+    }],
+    next: &[
+        ("git add --all && git commit -m 'Begin with digits'", "git gets the project and the pointer"),
+        ("git ml train cnn", "train the network, as a run"),
+        ("git ml ui", "watch it"),
+    ],
+}];
+
+/// Every template.
+pub fn templates() -> &'static [Template] {
+    TEMPLATES
+}
+
+/// The template called `name`.
+pub fn find_template(name: &str) -> Result<&'static Template, InitError> {
+    TEMPLATES.iter().find(|template| template.name == name).ok_or_else(|| InitError::UnknownTemplate {
+        name: name.to_owned(),
+        known: TEMPLATES.iter().map(|template| template.name).collect(),
+    })
+}
