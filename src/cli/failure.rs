@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::files::{FileError, LockError};
 use crate::git::GitError;
+use crate::hooks::HookError;
+use crate::init::InitError;
 use crate::query::QueryError;
 use crate::registry::RegistryError;
 use crate::remote::RemoteError;
@@ -61,6 +63,12 @@ pub enum Failure {
     /// Runs failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A repository could not be set up.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// A hook failed.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// The work tree failed.
     #[error(transparent)]
     Track(#[from] TrackError),
@@ -130,6 +138,8 @@ impl Failure {
             | Self::Registry(_)
             | Self::Remote(_)
             | Self::Run(_)
+            | Self::Init(_)
+            | Self::Hook(_)
             | Self::Track(_)
             | Self::Store(_)
             | Self::Git(_)
@@ -152,6 +162,8 @@ impl Failure {
             Self::Registry(error) => registry_hint(error),
             Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
+            Self::Init(error) => init_hint(error),
+            Self::Hook(error) => hook_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
             Self::Git(error) => git_hint(error),
@@ -197,6 +209,44 @@ fn train_hint(error: &TrainError) -> Option<String> {
         TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
         TrainError::Track(error) => track_hint(error),
         TrainError::Run(error) => run_hint(error),
+    }
+}
+
+fn init_hint(error: &InitError) -> Option<String> {
+    match error {
+        InitError::UnknownTemplate { .. } => Some("`git ml init --list-templates` says what there is".to_owned()),
+        InitError::Conflicts { .. } => Some("move them away, or start in a new folder: nothing was written".to_owned()),
+        InitError::UnsafePath(_) => Some("replace the link by a folder".to_owned()),
+        InitError::Read { .. } => None,
+        InitError::Trust(error) | InitError::File(error) => file_hint(error),
+        InitError::Config(error) => config_hint(error),
+        InitError::Git(error) => git_hint(error),
+        InitError::Track(error) => track_hint(error),
+    }
+}
+
+fn hook_hint(error: &HookError) -> Option<String> {
+    match error {
+        HookError::OutsideRepository { .. } => Some(
+            "`git config core.hooksPath .git/hooks` gives this repository hooks of its own; `git ml hook install \
+             --force` adds to those of all your repositories"
+                .to_owned(),
+        ),
+        HookError::KeptExists { path } => {
+            Some(format!("it would keep the hook that is there now: move {} away", path.display()))
+        }
+        HookError::Unavailable { .. } => Some(
+            "`git ml push` puts it on a remote, which `git ml remote add` makes; or push without this check: `git push \
+             --no-verify` once, or `require-pushed = false` under [hooks] in ml.toml"
+                .to_owned(),
+        ),
+        HookError::Read { .. } => None,
+        HookError::Input { .. } => Some("only git calls this".to_owned()),
+        HookError::Config(error) => config_hint(error),
+        HookError::File(error) => file_hint(error),
+        HookError::Git(error) => git_hint(error),
+        HookError::Remote(error) => remote_hint(error),
+        HookError::Track(error) => track_hint(error),
     }
 }
 

@@ -1,11 +1,136 @@
 //! `git ml hook`
 
+use std::io::Read;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::git::Repository;
+use crate::hooks::{self, Changed, Installed, Outcome};
+use crate::id::CommitId;
+
+use super::output::{Bar, count, print_line};
 use super::{Context, Failure};
 
-/// Install git's hooks, or run one
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+/// Bytes that git may say to the hook before a push.
+const MAX_INPUT: u64 = 64 << 20;
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+/// Install git's hooks, or run one
+///
+/// Hooks that are there already are kept, and run as before. Without git-ml on the PATH the hooks do nothing.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add git ml to this repository's hooks; safe to repeat
+    Install {
+        /// Also where core.hooksPath names a folder outside of the repository, for all that use it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take git ml out of this repository's hooks again
+    Uninstall {
+        /// Also where core.hooksPath names a folder outside of the repository
+        #[arg(long)]
+        force: bool,
+    },
+    /// What git runs after a checkout
+    PostCheckout {
+        /// HEAD before
+        previous: String,
+        /// HEAD now
+        current: String,
+        /// 1 for a branch, 0 for files
+        flag: String,
+    },
+    /// What git runs after a merge
+    PostMerge {
+        /// 1 if the merge was squashed
+        squash: String,
+    },
+    /// What git runs before a push; reads the refs from stdin
+    PrePush {
+        /// The remote's name
+        remote: String,
+        /// Its address
+        url: String,
+    },
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Install { force } => report(context, &hooks::install(&repository(context)?, *force)?),
+        Command::Uninstall { force } => report(context, &hooks::uninstall(&repository(context)?, *force)?),
+        Command::PostCheckout { previous, flag, .. } => {
+            let previous = previous.parse::<CommitId>().ok().filter(|id| *id.as_bytes() != [0; 20]);
+            after(context, &|workspace, bar| hooks::after_checkout(workspace, previous, flag == "1", bar))
+        }
+        Command::PostMerge { squash } => {
+            after(context, &|workspace, bar| hooks::after_merge(workspace, squash == "1", bar))
+        }
+        Command::PrePush { remote, url: _ } => {
+            let mut input = String::new();
+            std::io::stdin().take(MAX_INPUT).read_to_string(&mut input)?;
+            let workspace = context.workspace()?;
+            // A bare repository has no ml.toml, and the check stands.
+            let work_dir = workspace.repository.work_dir().ok();
+            let config = work_dir.map_or_else(|| Ok(Config::default()), Config::load)?;
+            Ok(hooks::before_push(&workspace, &config, remote, &hooks::parse_push(&input)?)?)
+        }
+    }
+}
+
+fn repository(context: &Context) -> Result<Repository, Failure> {
+    Ok(Repository::discover(&context.folder)?)
+}
+
+fn report(context: &Context, hooks: &[Installed]) -> Result<(), Failure> {
+    let shown = |path: &std::path::Path| path.strip_prefix(&context.folder).unwrap_or(path).display().to_string();
+    for Installed { path, outcome, .. } in hooks {
+        let path = shown(path);
+        print_line(&match outcome {
+            Outcome::Created => format!("{path}: installed"),
+            Outcome::Added => format!("{path}: added to what was there"),
+            Outcome::Chained(kept) => format!("{path}: installed, and runs {}", shown(kept)),
+            Outcome::Unchanged => format!("{path}: as it should be"),
+            Outcome::Removed => format!("{path}: as it was before"),
+            Outcome::Absent => format!("{path}: had nothing of git ml"),
+        })?;
+    }
+    Ok(())
+}
+
+/// Runs a hook for which git's work is done: whatever goes wrong is a warning.
+fn after(
+    context: &Context,
+    hook: &dyn Fn(&crate::track::Workspace, &Bar) -> Result<Changed, hooks::HookError>,
+) -> Result<(), Failure> {
+    if let Err(failure) = try_after(context, hook) {
+        context.warn(&format!("tracked data stays as it is: {failure}"));
+    }
+    Ok(())
+}
+
+fn try_after(
+    context: &Context,
+    hook: &dyn Fn(&crate::track::Workspace, &Bar) -> Result<Changed, hooks::HookError>,
+) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    if context.config(&workspace)?.hooks.checkout == Some(false) {
+        return Ok(());
+    }
+    let Changed { updated, warnings } = hook(&workspace, &Bar::new(context))?;
+    for done in updated {
+        let removed = if done.removed > 0 { format!(", {} removed", done.removed) } else { String::new() };
+        context.say(&format!("{}: {} written{removed}", done.path, count(done.written as u64, "file")));
+    }
+    for warning in warnings {
+        context.warn(&warning);
+    }
+    Ok(())
 }

@@ -1,11 +1,102 @@
 //! `git ml init`
 
+use crate::hooks::{self, HookError, Outcome};
+use crate::init::{self, Done, Template, find_template, templates};
+
+use super::output::{Align, Bar, Table, count, print_line, size};
 use super::{Context, Failure};
 
 /// Set up git ml in this repository, or start a project from a template
+///
+/// Makes a git repository where there is none, the store, ml.toml and the hooks. It is safe to repeat, and changes
+/// nothing that is there already.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Also write a working project of this kind
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+    /// List the templates
+    #[arg(long, conflicts_with = "template")]
+    list_templates: bool,
+}
 
-pub(crate) fn run(_context: &Context, _args: &Args) -> Result<(), Failure> {
-    todo!()
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    if args.list_templates {
+        return list();
+    }
+    let template = args.template.as_deref().map(find_template).transpose()?;
+    let trust = context.trust().ok();
+    let done = init::init(&context.folder, template, trust.as_ref(), &Bar::new(context))?;
+    report(context, &done)?;
+    install_hooks(context, &done)?;
+    match template {
+        Some(template) => next(context, template),
+        None => next_without_template(context),
+    }
+    Ok(())
+}
+
+fn list() -> Result<(), Failure> {
+    let mut table = Table::new([("template", Align::Left), ("what it is", Align::Left)]);
+    for template in templates() {
+        table.row(vec![template.name.to_owned(), template.description.to_owned()]);
+    }
+    print_line(&table.render(false))
+}
+
+fn report(context: &Context, done: &Done) -> Result<(), Failure> {
+    let work_dir = done.workspace.repository.work_dir()?;
+    if done.is_new {
+        context.say(&format!("made a git repository in {}", work_dir.display()));
+    }
+    for path in &done.written {
+        context.say(&format!("wrote {path}"));
+    }
+    for path in &done.left {
+        context.say(&format!("left {path} as it is"));
+    }
+    for tracked in &done.tracked {
+        let (files, bytes) = (tracked.pointer.files, tracked.pointer.bytes);
+        context.say(&format!(
+            "tracked {}: {}, {}, pointer {}",
+            tracked.path,
+            count(files, "file"),
+            size(bytes),
+            tracked.pointer_path
+        ));
+    }
+    Ok(())
+}
+
+/// A repository whose hooks cannot be written is set up all the same.
+fn install_hooks(context: &Context, done: &Done) -> Result<(), Failure> {
+    match hooks::install(&done.workspace.repository, false) {
+        Ok(installed) => {
+            let names: Vec<&str> =
+                installed.iter().filter(|one| one.outcome != Outcome::Unchanged).map(|one| one.hook.name()).collect();
+            if !names.is_empty() {
+                context.say(&format!("installed the hooks {}", names.join(", ")));
+            }
+            Ok(())
+        }
+        Err(error @ (HookError::OutsideRepository { .. } | HookError::KeptExists { .. })) => {
+            context.warn(&format!("no hooks were installed: {error}; `git ml hook install` says what to do"));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn next(context: &Context, template: &Template) {
+    context.say("\nType this next:");
+    let width = template.next.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    for (command, why) in template.next {
+        context.say(&format!("    {command:width$}  # {why}"));
+    }
+}
+
+fn next_without_template(context: &Context) {
+    context.say("\nType this next:");
+    context.say("    git ml track PATH          # keep a dataset or a model");
+    context.say("    git ml run -- COMMAND      # run a training and keep all about it");
 }
