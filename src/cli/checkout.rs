@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         }
         if *left > 0 {
             let left = count(*left as u64, "file");
-            context.warn(&format!("{path}: left {left} that is no part of it: `git ml status {path}` names them"));
+            context.warn(&format!("{path}: left {left} alone that it does not have: see `git ml status {path}`"));
         }
     }
     Ok(())

@@ -333,10 +333,16 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::WouldOverwrite { path, .. } => {
             Some(format!("keep it with `git ml track {path}`, or lose it with `git ml checkout --force {path}`"))
         }
-        TrackError::NotStored { .. } => Some("copy .git/ml/packs from a clone that has it".to_owned()),
+        TrackError::NotStored { path, .. } => {
+            Some(format!("`git ml pull` fetches it from a remote, `git ml status {path}` shows how it stands"))
+        }
         TrackError::Changed { .. } => Some("run it again when nothing writes there".to_owned()),
         TrackError::Pointer { path, .. } => {
             Some(format!("bring back the committed one: `git checkout -- {}`", path.display()))
+        }
+        TrackError::UnsafePath(error) if error.reason.contains(".git") => Some("leave .git to git".to_owned()),
+        TrackError::UnsafePath(error) if error.reason.contains("symbolic link") => {
+            Some("name the real folder, or put it in the link's place".to_owned())
         }
         TrackError::UnsafePath(_) => Some("rename it, so that it is safe on every system".to_owned()),
         TrackError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),

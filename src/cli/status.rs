@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::id::{ArtifactId, CommitId};
-use crate::track::{POINTER_SUFFIX, State, Status};
+use crate::remote::{Configured, Remote, configured};
+use crate::track::{POINTER_SUFFIX, State, Status, Workspace};
 
-use super::output::{Align, Table, count, print_json, print_line, printable, size};
+use super::output::{Align, Table, print_json, print_line, printable, size};
 use super::{Context, Failure};
 
 /// Show which artifacts changed, are missing or not stored
@@ -44,9 +45,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let paths = workspace.scope(&context.folder, &args.paths)?;
     let statuses = workspace.status(&paths)?;
+    let remotes = remotes(context, &workspace);
     if args.json {
         let head = workspace.repository.head()?;
-        let artifacts = statuses.iter().map(row).collect();
+        let mut artifacts = Vec::new();
+        for status in &statuses {
+            artifacts.push(row(status, &remotes)?);
+        }
         return print_json(&Document { artifacts, branch: head.branch, head: head.commit });
     }
     if statuses.is_empty() {
@@ -75,20 +80,42 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         for line in notes(status) {
             print_line(&printable(&line))?;
         }
+        for (remote, _) in pushed(status, &remotes)?.into_iter().filter(|(_, pushed)| !pushed) {
+            print_line(&format!("{}: not on the remote {remote}: `git ml push {remote}`", status.path))?;
+        }
     }
     Ok(())
 }
 
-fn row(status: &Status) -> Row<'_> {
-    Row {
+/// The remotes that can be reached.
+fn remotes(context: &Context, workspace: &Workspace) -> Vec<Remote> {
+    let configured = configured(workspace).unwrap_or_else(|error| {
+        context.warn(&error.to_string());
+        Vec::new()
+    });
+    let open = |remote: &Configured| remote.open().map_err(|error| context.warn(&error.to_string())).ok();
+    configured.iter().filter_map(open).collect()
+}
+
+/// Which remotes have an artifact.
+fn pushed<'a>(status: &Status, remotes: &'a [Remote]) -> Result<BTreeMap<&'a str, bool>, Failure> {
+    let mut pushed = BTreeMap::new();
+    for remote in remotes {
+        pushed.insert(remote.name(), remote.has(&status.pointer.id)?);
+    }
+    Ok(pushed)
+}
+
+fn row<'a>(status: &'a Status, remotes: &'a [Remote]) -> Result<Row<'a>, Failure> {
+    Ok(Row {
         path: status.path.as_str(),
         name: &status.pointer.name,
         id: status.pointer.id,
         state: status.state.as_str(),
         files: status.pointer.files,
         bytes: status.pointer.bytes,
-        pushed: BTreeMap::new(),
-    }
+        pushed: pushed(status, remotes)?,
+    })
 }
 
 /// What there is to say of an artifact beyond its row, with what to type.
@@ -98,10 +125,12 @@ fn notes(status: &Status) -> Vec<String> {
     match status.state {
         State::Clean => {}
         State::Modified => {
-            let differing = count(status.differing as u64, "file");
-            notes.push(format!(
-                "{path}: {differing} differ: `git ml track {path}` keeps them, `git ml checkout` does not"
-            ));
+            let differing = match status.differing {
+                1 => "1 file differs".to_owned(),
+                others => format!("{others} files differ"),
+            };
+            let ways = format!("`git ml track {path}` keeps that, `git ml checkout {path}` undoes it");
+            notes.push(format!("{path}: {differing}; {ways}"));
             notes.extend(status.changes.iter().map(|change| format!("  {change}")));
             let others = status.differing.saturating_sub(status.changes.len());
             if others > 0 {
@@ -109,7 +138,7 @@ fn notes(status: &Status) -> Vec<String> {
             }
         }
         State::Missing => notes.push(format!("{path}: not in the work tree: `git ml checkout {path}`")),
-        State::Unstored => notes.push(format!("{path}: its content is not in this store")),
+        State::Unstored => notes.push(format!("{path}: its content is not in this store: `git ml pull`")),
     }
     if !status.pointer_in_git {
         notes.push(format!("{path}: git does not have the pointer yet: `git add {path}{POINTER_SUFFIX}`"));

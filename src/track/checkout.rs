@@ -19,7 +19,7 @@ use super::content;
 use super::export::{folders_of, write_entry};
 use super::scan::{Found, Scan, Stat, What, place_of, scan};
 use super::stat_cache::{KnownFile, Section, StatCache, nanoseconds, now};
-use super::workspace::PATIENCE;
+use super::workspace::{PATIENCE, WorktreeLock};
 use super::{Pointer, Progress, TrackError, Workspace};
 
 /// What a checkout did with an artifact.
@@ -75,7 +75,7 @@ impl Workspace {
         }
         for plan in plans {
             let artifact_id = plan.pointer.id;
-            let (checked_out, files) = self.carry_out(plan, progress)?;
+            let (checked_out, files) = self.carry_out(plan, &lock, progress)?;
             cache.set(&checked_out.path, Section { artifact_id, files });
             // A cache that cannot be written costs time and nothing else.
             let _ = cache.save(&lock);
@@ -182,7 +182,12 @@ impl Workspace {
     }
 
     /// Does what was planned; the artifact's files as they stand then.
-    fn carry_out(&self, plan: Plan, progress: &dyn Progress) -> Result<(CheckedOut, Vec<KnownFile>), TrackError> {
+    fn carry_out(
+        &self,
+        plan: Plan,
+        lock: &WorktreeLock,
+        progress: &dyn Progress,
+    ) -> Result<(CheckedOut, Vec<KnownFile>), TrackError> {
         let Plan { path, place, remove, remove_folders, drafts, write, keep, left, .. } = plan;
         let work_dir = self.repository.work_dir()?;
         for draft in &drafts {
@@ -196,9 +201,11 @@ impl Workspace {
         for folder in &remove_folders {
             files::remove_empty_dir(&place_of(&place, folder))?;
         }
-        if let Some(parent) = place.parent() {
-            files::create_dir_all(parent)?;
-        }
+        let parent = place.parent().unwrap_or(work_dir);
+        files::create_dir_all(parent)?;
+        // Drafts in an artifact's own folder are found by the walk.
+        let is_beside = write.iter().any(|(entry, _)| entry.path.is_none());
+        let _drafts = if is_beside { Some(lock.announce_drafts(parent)?) } else { None };
         for folder in folders_of(write.iter().map(|(entry, _)| entry)) {
             let folder = if folder.is_empty() { path.clone() } else { path.join(&RelPath::new(folder)?) };
             let folder_place = resolve_beneath(work_dir, &folder)?;

@@ -65,10 +65,11 @@ impl IgnoreFile {
 
     /// Puts back what was there when it was read.
     pub(super) fn restore(&self) -> Result<(), TrackError> {
-        Ok(match &self.content {
+        match &self.content {
             Some(content) => files::publish(&self.place, content, Durability::Synced)?,
             None => files::remove_file(&self.place)?,
-        })
+        }
+        Ok(())
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {

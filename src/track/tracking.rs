@@ -113,6 +113,7 @@ impl Workspace {
         let pointer_place = resolve_beneath(self.repository.work_dir()?, &pointer_path)?;
         let lock = self.lock(PATIENCE)?;
         let ignore = IgnoreFile::read(folder_of(&pointer_place))?;
+        let _drafts = lock.announce_drafts(folder_of(&pointer_place))?;
         // The pointer goes first: without it the rule only hides a file, without the rule git would add the bytes.
         crate::files::remove_file(&pointer_place)?;
         ignore.remove(path)?;
@@ -161,6 +162,10 @@ impl Workspace {
             folder = parent.parent();
         }
         let tracked = self.repository.tracked_below(path)?;
+        if let Some(pointer) = tracked.iter().find(|tracked| tracked.as_str().ends_with(POINTER_SUFFIX)) {
+            let inner = pointer.as_str().strip_prefix(path.as_str()).unwrap_or_default().trim_start_matches('/');
+            return refuse(Untrackable::HoldsPointer { inner: inner.to_owned() });
+        }
         if let Some(first) = tracked.first() {
             return Err(TrackError::TrackedByGit { path: first.clone(), more: tracked.len() - 1 });
         }
@@ -345,11 +350,15 @@ fn publish_pointer(
     path: &RelPath,
     pointer_path: &RelPath,
     pointer: Option<&Pointer>,
-    _lock: &WorktreeLock,
+    lock: &WorktreeLock,
 ) -> Result<(), TrackError> {
     let place = resolve_beneath(work_dir, pointer_path)?;
     let folder = folder_of(&place);
     let ignore = IgnoreFile::read(folder)?;
+    if pointer.is_none() && ignore.has(path) {
+        return Ok(());
+    }
+    let _drafts = lock.announce_drafts(folder)?;
     let Some(pointer) = pointer else {
         return ignore.add(path);
     };

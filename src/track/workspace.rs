@@ -1,12 +1,14 @@
 //! A repository with its store, and the paths and pointers in its work tree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::files::{self, FileLock, RelPath, Wait, resolve_beneath};
+use crate::files::{self, Draft, Durability, FileLock, RelPath, Wait, resolve_beneath};
 use crate::git::Repository;
 use crate::id::CommitId;
 use crate::store::Store;
@@ -31,6 +33,40 @@ pub struct Workspace {
 #[must_use = "the lock is let go as soon as this is dropped"]
 pub(super) struct WorktreeLock {
     _lock: FileLock,
+    /// Names the folder in which drafts may be left if this process is killed.
+    announcement: PathBuf,
+}
+
+impl WorktreeLock {
+    /// Says where drafts are about to be made, until the value is dropped: git would show those that are left there.
+    pub(super) fn announce_drafts(&self, folder: &Path) -> Result<Announcement<'_>, TrackError> {
+        files::publish(&self.announcement, folder.as_os_str().as_bytes(), Durability::Buffered)?;
+        Ok(Announcement { lock: self })
+    }
+
+    /// Removes the drafts of a process that was killed.
+    fn sweep(&self) -> Result<(), TrackError> {
+        let Ok(folder) = fs::read(&self.announcement) else { return Ok(()) };
+        let entries = fs::read_dir(OsStr::from_bytes(&folder)).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().as_bytes().starts_with(Draft::PREFIX.as_bytes())) {
+            files::remove_file(&entry.path())?;
+        }
+        Ok(files::remove_file(&self.announcement)?)
+    }
+}
+
+/// Drafts may be left in a folder if this process is killed now.
+#[derive(Debug)]
+#[must_use = "it is withdrawn as soon as this is dropped"]
+pub(super) struct Announcement<'l> {
+    lock: &'l WorktreeLock,
+}
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        // If it stays, the next command looks for drafts and finds none.
+        let _ = files::remove_file(&self.lock.announcement);
+    }
 }
 
 /// What a user named in the work tree.
@@ -51,7 +87,10 @@ impl Workspace {
     pub(super) fn lock(&self, wait: Wait) -> Result<WorktreeLock, TrackError> {
         let folder = self.repository.git_dir().join("ml");
         files::create_dir_all(&folder)?;
-        Ok(WorktreeLock { _lock: FileLock::exclusive(&folder.join("worktree.lock"), wait)? })
+        let lock = FileLock::exclusive(&folder.join("worktree.lock"), wait)?;
+        let lock = WorktreeLock { _lock: lock, announcement: folder.join("drafts-in") };
+        lock.sweep()?;
+        Ok(lock)
     }
 
     /// The path of the data that a user named, relative to `current`, the folder they are in. The name of a pointer
@@ -118,8 +157,8 @@ impl Workspace {
         let pattern = format!("*{POINTER_SUFFIX}");
         let others = ["ls-files", "-z", "--others", "--exclude-standard", "--", &pattern];
         for name in self.repository.run_git(&others)?.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            let name = String::from_utf8_lossy(name);
-            paths.insert(RelPath::new(name)?);
+            // What no artifact can be called is no pointer of ours.
+            paths.extend(std::str::from_utf8(name).ok().and_then(|name| RelPath::new(name).ok()));
         }
         let mut pointers = BTreeMap::new();
         for pointer_path in paths {

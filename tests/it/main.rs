@@ -3,5 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests write files as users do, and may panic")]
 
 mod architecture;
+mod artifacts;
+mod artifacts_refused;
 mod docs;
 mod sandbox;
