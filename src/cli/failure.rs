@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use crate::config::ConfigError;
 use crate::files::{FileError, LockError};
 use crate::git::GitError;
@@ -175,9 +177,32 @@ impl Failure {
 
 /// Prints what clap found wrong, or the help or version that was asked for.
 pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
-    // Nothing can be done about a closed stdout or stderr.
-    let _ = error.print();
+    let is_help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help {
+        // Nothing can be done about a closed stdout or stderr.
+        let _ = error.print();
+    } else {
+        for line in usage_lines(&error.to_string()) {
+            eprintln!("{line}");
+        }
+    }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What clap found wrong in the form of all our errors: one line of what happened, then what to type.
+fn usage_lines(text: &str) -> Vec<String> {
+    let (told, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let mut lines = vec![told.split_whitespace().collect::<Vec<_>>().join(" ")];
+    let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    lines.extend(tips.map(|tip| format!("hint: {tip}")));
+    let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
+    match usage {
+        // Who is told the right word needs no more.
+        _ if lines.len() > 1 => {}
+        Some(usage) => lines.push(format!("hint: usage: {usage}")),
+        None => lines.push("hint: `git ml help` lists the commands, `git ml help COMMAND` explains one".to_owned()),
+    }
+    lines
 }
 
 /// Messages of others may have several lines and control characters; the first line is what people need.

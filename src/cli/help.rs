@@ -8,6 +8,7 @@ use clap::Command;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "doctor", "trust"]),
     ("Artifacts", &["track", "untrack", "status", "checkout", "manifest", "cat"]),
+    ("Remotes", &["remote", "push", "pull", "fetch"]),
     ("Runs", &["run", "train", "log", "show", "tag", "note", "ui"]),
     ("Inside a run, from any script", &["metric", "param", "output"]),
     ("Registry", &["model"]),
