@@ -5,5 +5,7 @@
 mod architecture;
 mod artifacts;
 mod artifacts_refused;
+mod cli;
+mod completions;
 mod docs;
 mod sandbox;
