@@ -3,9 +3,12 @@
 use std::env;
 
 use crate::config::Experiment;
-use crate::track::Workspace;
-use crate::train::{TrainError, TrainOptions, find_worker, train};
+use crate::files::RelPath;
+use crate::run::Run;
+use crate::track::{State, Workspace};
+use crate::train::{Recipe, TrainError, TrainOptions, find_worker, train};
 
+use super::output::number;
 use super::run::Options;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value};
@@ -69,7 +72,36 @@ pub(super) fn start(
         user: context.user(),
         host: context.host(),
     };
+    warn_of_changed_data(context, workspace, experiment, &options);
     let mut watcher = Watcher::new(context);
     let ended = train(workspace, experiment, &options, &mut watcher)?;
-    finish(context, watcher, &ended)
+    finish(context, watcher, &ended)?;
+    context.say(&summary(&ended.run));
+    Ok(())
+}
+
+/// The training reads what the pointer names: that is what others can get, and what the run's record gives as its
+/// input. Who has just changed the files expects otherwise.
+fn warn_of_changed_data(context: &Context, workspace: &Workspace, experiment: &Experiment, options: &TrainOptions) {
+    // What is wrong with the recipe or the data is told by the training itself.
+    let Ok(recipe) = Recipe::new(experiment, &options.overrides) else { return };
+    let Ok(path) = RelPath::new(recipe.data) else { return };
+    let Ok(statuses) = workspace.status(std::slice::from_ref(&path)) else { return };
+    if statuses.iter().any(|status| status.path == path && status.state == State::Modified) {
+        context.warn(&format!("{path} has changes that are not tracked; the training reads it as it was tracked"));
+        context.say(&format!("hint: `git ml track {path}` tracks it as it is now"));
+    }
+}
+
+/// The results, and what to type next.
+fn summary(run: &Run) -> String {
+    let shown = |name: &str| Some(format!("{name} {}", number(run.metrics.get(name)?.last)));
+    let metrics: Vec<_> = ["test_accuracy", "test_loss", "val_accuracy"].into_iter().filter_map(shown).collect();
+    let model = run.experiment.as_deref().unwrap_or("NAME");
+    format!(
+        "{}\nnext: `git ml show {}`, `git ml model register run:{} --name {model}`, `git ml ui`",
+        metrics.join(", "),
+        run.name,
+        run.name,
+    )
 }
