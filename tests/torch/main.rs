@@ -1,1 +1,9 @@
+//! The tests that need libtorch: trainings through the real worker, from `git ml train` to the model artifact.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests write files as users do, and may panic")]
+
+#[path = "../it/sandbox.rs"]
+mod sandbox;
+
+mod images;
+mod training;

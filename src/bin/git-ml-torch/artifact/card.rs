@@ -32,8 +32,9 @@ pub(super) fn card(parts: &Parts<'_>, model: &ModelFile) -> String {
     format!(
         "# {name}
 
-A classifier of {sides} grey images into {count} classes: {architecture}, {parameters} parameters. It was trained by
-git-ml {version} with libtorch {libtorch}, and is right on **{accuracy:.2} %** of {examples} test images.
+A classifier of {sides} grey images into {count} classes. It is right on **{accuracy:.2} %** of {examples} test images.
+
+It is {architecture}, {parameters} parameters in all, trained by git-ml {version} with libtorch {libtorch}.
 
 | examples | number | accuracy | loss |
 | --- | ---: | ---: | ---: |
@@ -107,11 +108,11 @@ It knows nothing but images like those it was trained on, and has no class for a
 }
 
 fn architecture(config: &ModelConfig) -> String {
-    let join = |sizes: &[u32]| sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let join = |sizes: &[u32]| sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
     match config {
         ModelConfig::Mlp { hidden, .. } => format!("a multilayer perceptron with hidden layers of {}", join(hidden)),
         ModelConfig::Cnn { filters, hidden, .. } => {
-            format!("a convolutional network with {} filters and a hidden layer of {hidden}", join(filters))
+            format!("a convolutional network: convolutions of {} filters and a hidden layer of {hidden}", join(filters))
         }
     }
 }
