@@ -336,7 +336,9 @@ fn run_hint(error: &RunError) -> Option<String> {
             Some(run_hint(source).map_or(kept.to_owned(), |hint| format!("{kept}; {hint}")))
         }
         RunError::NoActiveRun => Some("call it from a script under `git ml run -- SCRIPT`".to_owned()),
-        RunError::BadValue { .. } | RunError::Read { .. } => None,
+        RunError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
+        RunError::BadValue { .. } => Some("names have at most 250 bytes, values 8192, in plain text".to_owned()),
+        RunError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
         RunError::File(error) => file_hint(error),
         RunError::Lock(error) => lock_hint(error),
         RunError::Track(error) => track_hint(error),

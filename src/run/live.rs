@@ -255,9 +255,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 fn check(launch: &Launch) -> Result<(), RunError> {
-    if let Some(what) = launch.name.as_deref().and_then(names::fault) {
-        return Err(RunError::BadValue { what });
-    }
+    launch.name.as_deref().map_or(Ok(()), names::check)?;
     check_texts("parameter", &launch.params)?;
     check_texts("tag", &launch.tags)
 }

@@ -86,6 +86,14 @@ pub enum RunError {
         /// Why.
         source: Box<RunError>,
     },
+    /// A name that a run cannot have.
+    #[error("a run cannot be called `{name}`: {problem}")]
+    BadName {
+        /// The name, shortened and with control characters escaped.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A name or value that a metric, parameter or tag cannot have.
     #[error("{what}")]
     BadValue {

@@ -1,5 +1,6 @@
 //! Readable names of runs: `brave-otter-12`.
 
+use super::RunError;
 use crate::id::RunId;
 
 const ADJECTIVES: [&str; 96] = [
@@ -123,22 +124,22 @@ pub(super) fn name_of(run_id: &RunId) -> String {
     format!("{adjective}-{animal}-{number}")
 }
 
-/// What is wrong with a name that a user gives a run.
-pub(super) fn fault(name: &str) -> Option<String> {
-    let what = if name.is_empty() {
-        "is empty"
+/// Refuses a name that a user gives a run where it could be taken for something else.
+pub(super) fn check(name: &str) -> Result<(), RunError> {
+    let problem = if name.is_empty() {
+        "it is empty"
     } else if name.len() > 128 {
-        "is longer than 128 bytes"
+        "it is longer than 128 bytes"
     } else if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        "has a space or a control character"
+        "it has a space or a control character"
     } else if name.starts_with(['@', '-']) {
-        "begins with `@` or `-`"
+        "it begins with `@` or `-`"
     } else if name.contains(':') {
-        "has a `:`, which targets use"
+        "it has a `:`, which targets use"
     } else {
-        return None;
+        return Ok(());
     };
-    Some(format!("the name `{}` {what}", name.escape_debug().take(60).collect::<String>()))
+    Err(RunError::BadName { name: name.escape_debug().take(60).collect(), problem })
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
     fn names_are_readable_and_seldom_the_same() {
         let names: BTreeSet<_> = (0..2000).map(|_| name_of(&RunId::generate())).collect();
         assert!(names.len() > 1990, "{}", names.len());
-        assert!(names.iter().all(|name| name.split('-').count() == 3 && fault(name).is_none()));
+        assert!(names.iter().all(|name| name.split('-').count() == 3 && check(name).is_ok()));
     }
 
     #[test]
@@ -163,8 +164,8 @@ mod tests {
     #[test]
     fn names_that_could_be_taken_for_something_else_are_refused() {
         for name in ["", "a b", "@", "-x", "run:1", "a\nb", &"x".repeat(129)] {
-            assert!(fault(name).is_some(), "{name}");
+            assert!(check(name).is_err(), "{name}");
         }
-        assert_eq!(fault("my-run_1.2"), None);
+        assert!(check("my-run_1.2").is_ok());
     }
 }

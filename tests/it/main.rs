@@ -8,4 +8,5 @@ mod artifacts_refused;
 mod cli;
 mod completions;
 mod docs;
+mod runs;
 mod sandbox;
