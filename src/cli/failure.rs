@@ -401,7 +401,7 @@ fn untrackable_hint(path: &Path, reason: &Untrackable) -> String {
         Untrackable::InArtifact { artifact } => format!("track the whole again: `git ml track {artifact}`"),
         Untrackable::NotUtf8 { .. } => "rename it".to_owned(),
         Untrackable::PointerIgnored { pointer } => {
-            format!("`git check-ignore -v {pointer}` says which rule it is; add `!*{POINTER_SUFFIX}` after it")
+            format!("`git check-ignore -v {pointer}` says which rule it is: git has to see the pointer")
         }
     }
 }

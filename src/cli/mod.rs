@@ -6,6 +6,7 @@ mod complete;
 mod completions;
 mod context;
 mod doctor;
+mod du;
 mod failure;
 mod fsck;
 mod help;
@@ -93,6 +94,7 @@ enum Command {
     Ui(ui::Args),
     Model(model::Args),
     Verify(verify::Args),
+    Du(du::Args),
     Fsck(fsck::Args),
     Hook(hook::Args),
     Completions(completions::Args),
@@ -145,6 +147,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Ui(args) => ui::run(context, args),
         Command::Model(args) => model::run(context, args),
         Command::Verify(args) => verify::run(context, args),
+        Command::Du(args) => du::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Completions(args) => completions::run(context, args),

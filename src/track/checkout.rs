@@ -54,6 +54,15 @@ struct Plan {
     left: usize,
 }
 
+impl Plan {
+    /// Nothing is to be done but to remember what was read.
+    fn that_keeps(path: &RelPath, pointer: Pointer, place: &Path, keep: Vec<KnownFile>) -> Self {
+        let (remove, remove_folders, drafts, write) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (path, place) = (path.clone(), place.to_path_buf());
+        Self { path, pointer, place, remove, remove_folders, drafts, write, keep, left: 0 }
+    }
+}
+
 impl Workspace {
     /// Brings artifacts in line with their pointers: those at or below `paths`, or all of them. With `force`, work
     /// that is stored nowhere is overwritten; without, it is an error before anything is changed.
@@ -98,8 +107,10 @@ impl Workspace {
         let section = cache.section(path);
         if let Some(section) = section.filter(|section| section.artifact_id == pointer.id) {
             let comparison = compare(&place, &scan, wanted_by_section(section), Some(section))?;
-            if comparison.is_clean() && comparison.hashed == 0 && scan.drafts.is_empty() {
-                return Ok(None);
+            if comparison.is_clean() && scan.drafts.is_empty() {
+                let is_news = comparison.hashed > 0;
+                let keep = comparison.same.into_iter().filter_map(|pair| pair.known).collect();
+                return Ok(is_news.then(|| Plan::that_keeps(path, pointer, &place, keep)));
             }
         }
         let not_stored = || TrackError::NotStored { path: path.clone(), id: pointer.id };

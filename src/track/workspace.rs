@@ -44,15 +44,30 @@ impl WorktreeLock {
         Ok(Announcement { lock: self })
     }
 
-    /// Removes the drafts of a process that was killed.
+    /// Removes the drafts of processes that were killed.
     fn sweep(&self) -> Result<(), TrackError> {
+        for draft in self.announcement.parent().into_iter().flat_map(drafts_in) {
+            // Others write there without this lock, so only what is surely left over goes.
+            let modified = draft.metadata().and_then(|metadata| metadata.modified());
+            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFT_OVER)) {
+                files::remove_file(&draft)?;
+            }
+        }
         let Ok(folder) = fs::read(&self.announcement) else { return Ok(()) };
-        let entries = fs::read_dir(OsStr::from_bytes(&folder)).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| entry.file_name().as_bytes().starts_with(Draft::PREFIX.as_bytes())) {
-            files::remove_file(&entry.path())?;
+        for draft in drafts_in(Path::new(OsStr::from_bytes(&folder))) {
+            files::remove_file(&draft)?;
         }
         Ok(files::remove_file(&self.announcement)?)
     }
+}
+
+/// The age of a draft whose process is not at work any more.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
+
+fn drafts_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_draft = |entry: &fs::DirEntry| entry.file_name().as_bytes().starts_with(Draft::PREFIX.as_bytes());
+    entries.filter(is_draft).map(|entry| entry.path()).collect()
 }
 
 /// Drafts may be left in a folder if this process is killed now.

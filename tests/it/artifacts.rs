@@ -429,3 +429,39 @@ fn a_kill_at_any_instant_loses_nothing_that_was_acknowledged() {
     let status = sandbox.git(&["status", "--porcelain"]).success();
     assert_eq!(status.stdout(), "", "no draft is left where git sees it");
 }
+
+#[test]
+fn drafts_of_a_killed_process_go_with_the_next_command() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data/x/a", "1");
+    track(&sandbox, "data/x");
+    sandbox.write("data/.tmp-git-ml-1", "half a pointer");
+    sandbox.write("data/x/.tmp-git-ml-2", "half a file");
+    sandbox.write(".git/ml/drafts-in", sandbox.path("data").to_str().unwrap());
+    assert_eq!(states(&sandbox), ["data/x clean"], "a draft is no part of an artifact");
+    sandbox.git_ml(&["checkout"]).success();
+    assert!(!sandbox.exists("data/.tmp-git-ml-1") && !sandbox.exists("data/x/.tmp-git-ml-2"));
+    assert!(!sandbox.exists(".git/ml/drafts-in"));
+}
+
+#[test]
+fn a_store_that_lost_its_packs_is_seen() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data/x/a", "1");
+    sandbox.write("data/x/b", "2");
+    track(&sandbox, "data/x");
+    let used = sandbox.git_ml(&["du", "--json"]).success().json();
+    assert_eq!((&used["artifacts"][0]["bytes"], &used["store"]["packs"]), (&2.into(), &1.into()));
+    fs::remove_dir_all(sandbox.path(".git/ml/packs")).unwrap();
+    assert_eq!(states(&sandbox), ["data/x unstored"]);
+    sandbox.git_ml(&["checkout"]).success();
+    fs::remove_file(sandbox.path("data/x/a")).unwrap();
+    sandbox.git_ml(&["checkout"]).code(1).one_line_error();
+    // What the work tree has, tracking stores again.
+    sandbox.write("data/x/a", "1");
+    track(&sandbox, "data/x");
+    assert_eq!(states(&sandbox), ["data/x clean"]);
+    fs::remove_dir_all(sandbox.path("data/x")).unwrap();
+    sandbox.git_ml(&["checkout"]).success();
+    assert_eq!(sandbox.read("data/x/b"), "2");
+}
