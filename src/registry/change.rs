@@ -33,6 +33,9 @@ struct Wanted {
     message: String,
 }
 
+/// Says what to commit, if anything, given the registry as it is now.
+type Decide<'d> = dyn FnMut(Option<Tree<'_>>) -> Result<Option<Wanted>, RegistryError> + 'd;
+
 impl Registry<'_> {
     /// Registers an artifact as the model's next version, or returns the version that has it from the same run.
     pub fn register(&self, model: &str, artifact: &Resolved, note: Option<&str>) -> Result<Registered, RegistryError> {
@@ -227,10 +230,7 @@ impl Registry<'_> {
     }
 
     /// Commits what `decide` wants, asking it again whenever somebody else was faster.
-    fn change(
-        &self,
-        decide: &mut dyn FnMut(Option<Tree<'_>>) -> Result<Option<Wanted>, RegistryError>,
-    ) -> Result<Option<CommitId>, RegistryError> {
+    fn change(&self, decide: &mut Decide<'_>) -> Result<Option<CommitId>, RegistryError> {
         let repository = &self.workspace.repository;
         let mut attempt = 0;
         loop {

@@ -146,6 +146,17 @@ pub struct Resolved {
     pub commit: Option<CommitId>,
 }
 
+/// A version that somebody changed after it was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedVersion {
+    /// `digits@v3`
+    pub label: String,
+    /// Who registered it.
+    pub by: String,
+    /// Whether it is not there any more.
+    pub is_gone: bool,
+}
+
 /// The registry of a repository.
 #[derive(Debug)]
 pub struct Registry<'w> {
@@ -197,18 +208,23 @@ impl<'w> Registry<'w> {
         Ok(commits.into_iter().filter_map(events::parse).collect())
     }
 
-    /// The file of a version as it was when it was registered, and as it is now.
-    pub fn version_then_and_now(&self, event: &RegistryEvent) -> Result<Option<(Vec<u8>, Vec<u8>)>, RegistryError> {
-        let (Some(now), EventKind::Register, Some(version)) = (self.tree()?, event.kind, event.version) else {
-            return Ok(None);
+    /// Versions that are not what was registered under their number, or are gone.
+    pub fn changed_versions(&self) -> Result<Vec<ChangedVersion>, RegistryError> {
+        let Some(now) = self.tree()? else {
+            return Ok(Vec::new());
         };
-        let then = Tree { tip: event.commit.id, ..now };
-        let files = (then.version_bytes(&event.model, version)?, now.version_bytes(&event.model, version)?);
-        Ok(match files {
-            (Some(then), Some(now)) => Some((then, now)),
-            (Some(then), None) => Some((then, Vec::new())),
-            (None, _) => None,
-        })
+        let mut changed = Vec::new();
+        for event in self.events()? {
+            let (EventKind::Register, Some(version)) = (event.kind, event.version) else { continue };
+            let at_first = Tree { tip: event.commit.id, ..now };
+            let Some(first) = at_first.version_bytes(&event.model, version)? else { continue };
+            let current = now.version_bytes(&event.model, version)?;
+            if current.as_ref() != Some(&first) {
+                let (label, by) = (format!("{}@v{version}", event.model), event.commit.author);
+                changed.push(ChangedVersion { label, by, is_gone: current.is_none() });
+            }
+        }
+        Ok(changed)
     }
 
     fn tree(&self) -> Result<Option<Tree<'w>>, RegistryError> {

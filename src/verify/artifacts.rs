@@ -93,7 +93,7 @@ pub(super) fn full_label(label: &str, id: &ArtifactId) -> String {
     format!("{label} (artifact {})", id.short())
 }
 
-fn find_missing<'m>(manifest: &'m Manifest, contains: impl Fn(&Digest) -> Result<bool, StoreError>) -> Vec<&'m Entry> {
+fn find_missing(manifest: &Manifest, contains: impl Fn(&Digest) -> Result<bool, StoreError>) -> Vec<&Entry> {
     manifest.entries().iter().filter(|entry| !contains(&entry.digest).unwrap_or(false)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::RunId;
-use crate::registry::{EventKind, Model, REGISTRY_REF, Registry, RegistryError, Version};
+use crate::registry::{ChangedVersion, Model, REGISTRY_REF, Registry, RegistryError, Version};
 use crate::run::Run;
 
 use super::{Code, Inspection, Role, describe};
@@ -87,17 +87,12 @@ impl Inspection<'_> {
 
     /// A version must be to this day what it was when it was registered.
     fn check_history(&mut self, registry: &Registry<'_>) -> Result<(), RegistryError> {
-        for event in registry.events()? {
-            let (EventKind::Register, Some(version)) = (event.kind, event.version) else { continue };
-            let Some((then, now)) = registry.version_then_and_now(&event)? else { continue };
-            let label = format!("{}@v{version}", event.model);
-            if now.is_empty() {
-                let message = format!("{label} was registered by {} and is gone", event.commit.author);
-                self.report(Code::ChangedVersion, label, message, who());
-            } else if then != now {
-                let message = format!("{label} is not what was registered by {}", event.commit.author);
-                self.report(Code::ChangedVersion, label, message, who());
-            }
+        for ChangedVersion { label, by, is_gone } in registry.changed_versions()? {
+            let message = match is_gone {
+                true => format!("{label} was registered by {by} and is gone"),
+                false => format!("{label} is not what was registered by {by}"),
+            };
+            self.report(Code::ChangedVersion, label, message, who());
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl Fixture {
 
     /// Stores a manifest with one file, whose content is stored only where `with_content`.
     fn store(&self, content: &[u8], said_size: u64, with_content: bool) -> ArtifactId {
-        let mut writer = self.workspace.store.writer().unwrap();
+        let writer = self.workspace.store.writer().unwrap();
         if with_content {
             writer.add(&mut &content[..], "content").unwrap();
         }
@@ -331,7 +331,7 @@ fn artifacts_that_are_missing_or_lie() {
     fixture.expect(true, &["missing-content"]);
     fixture.point_to("lost.mlref", fixture.store(b"here", 5, true), 5);
     fixture.expect(true, &["malformed-manifest"]);
-    let mut writer = fixture.workspace.store.writer().unwrap();
+    let writer = fixture.workspace.store.writer().unwrap();
     let (digest, size) = writer.add(&mut &b"git-ml manifest 1\n100644 4 ../../x\n"[..], "no manifest").unwrap();
     writer.finish().unwrap();
     fixture.point_to("lost.mlref", ArtifactId::from_bytes(*digest.as_bytes()), size);

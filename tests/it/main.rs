@@ -8,5 +8,7 @@ mod artifacts_refused;
 mod cli;
 mod completions;
 mod docs;
+mod registry;
 mod runs;
 mod sandbox;
+mod verify;
