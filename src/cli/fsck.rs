@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::id::PackId;
 use crate::run::Runs;
+use crate::store::Salvaged;
 use crate::verify::{Code, Finding, Scope, Severity, verify};
 
 use super::output::{Bar, count, print_json, print_line};
@@ -36,6 +38,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if leftovers > 0 {
         mended.push(format!("removed {} of commands that were killed", count(leftovers as u64, "leftover")));
     }
+    if args.deep {
+        for pack in workspace.store.packs()? {
+            mended.extend(workspace.store.salvage_pack(&pack.id)?.map(|salvaged| describe(&pack.id, &salvaged)));
+        }
+    }
     workspace.store.rebuild_index()?;
     mended.push("made the index again from the packs".to_owned());
     let (recovered, unrecovered) = Runs::new(&workspace).recover()?;
@@ -63,6 +70,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         })?;
     }
     if ok { Ok(()) } else { Err(Failure::Verification) }
+}
+
+/// What was done about a damaged pack, in one line.
+fn describe(pack: &PackId, salvaged: &Salvaged) -> String {
+    let kept = count(salvaged.kept as u64, "good part");
+    match &salvaged.set_aside {
+        None => format!("put pack {pack} right"),
+        Some(place) => {
+            let lost = count(salvaged.lost.len() as u64, "damaged part");
+            format!("kept {kept} of pack {pack} and set it aside, with {lost}, as {}", place.display())
+        }
+    }
 }
 
 fn is_about_the_store(code: Code) -> bool {

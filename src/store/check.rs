@@ -135,7 +135,7 @@ fn check_header(file: &File, entry: &PackEntry) -> io::Result<Option<String>> {
 }
 
 /// What is wrong with an entry's stored bytes.
-fn check_entry(file: &File, pack: &PackId, entry: &PackEntry) -> io::Result<Option<String>> {
+pub(super) fn check_entry(file: &File, pack: &PackId, entry: &PackEntry) -> io::Result<Option<String>> {
     let header = &entry.header;
     if entry.range().end > file.metadata()?.len() {
         return Ok(Some("is cut short".to_owned()));

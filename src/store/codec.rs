@@ -93,6 +93,11 @@ pub(super) fn decode_map(codec: u8, stored: Vec<u8>) -> Result<Box<dyn Read + Se
     }
 }
 
+/// Whether this version can decode what is stored so.
+pub(super) fn is_known(codec: u8) -> bool {
+    matches!(codec, RAW | ZSTD)
+}
+
 fn unknown(codec: u8) -> String {
     format!("is stored in a way that this git-ml does not know (codec {codec})")
 }

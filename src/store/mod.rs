@@ -18,6 +18,7 @@ mod index;
 mod manifest;
 mod pack;
 mod reader;
+mod salvage;
 mod sink;
 mod writer;
 
@@ -25,6 +26,7 @@ pub use check::Damage;
 pub use error::StoreError;
 pub use manifest::{Entry, Manifest, Mode};
 pub use reader::{FileReader, copy};
+pub use salvage::Salvaged;
 pub use writer::{Writer, Written};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

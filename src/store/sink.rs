@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::codec::{self, Encoded};
 use super::index::Index;
-use super::pack::{self, HEADER_LEN, Key, Kind, MAP_HEAD, MAP_LIMIT, MAP_RECORD, PackEntry};
+use super::pack::{self, HEADER_LEN, Header, Key, Kind, MAP_HEAD, MAP_LIMIT, MAP_RECORD, PackEntry};
 use super::{StoreError, lock};
 use crate::files::{Draft, Durability, FileError, SealedDraft};
 use crate::id::{Digest, PackId};
@@ -30,7 +30,7 @@ pub(super) struct SealedPack {
 
 /// A pack in the making.
 #[derive(Debug)]
-struct OpenPack {
+pub(super) struct OpenPack {
     draft: Draft,
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
@@ -39,18 +39,17 @@ struct OpenPack {
 }
 
 impl OpenPack {
-    fn new(folder: &Path) -> Result<Self, FileError> {
+    pub(super) fn new(folder: &Path) -> Result<Self, FileError> {
         let mut buffer = Vec::with_capacity(BUFFER + (64 << 10));
         buffer.extend_from_slice(&pack::MAGIC);
         let bytes = buffer.len() as u64;
         Ok(Self { draft: Draft::new_in(folder)?, hasher: blake3::Hasher::new(), buffer, entries: Vec::new(), bytes })
     }
 
-    fn append(&mut self, encoded: &Encoded) -> Result<(), FileError> {
-        let offset = self.bytes + HEADER_LEN as u64;
-        self.entries.push(PackEntry { header: encoded.header, offset });
-        self.write(&encoded.header.to_bytes())?;
-        self.write(&encoded.stored)
+    pub(super) fn append(&mut self, header: Header, stored: &[u8]) -> Result<(), FileError> {
+        self.entries.push(PackEntry { header, offset: self.bytes + HEADER_LEN as u64 });
+        self.write(&header.to_bytes())?;
+        self.write(stored)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
@@ -67,7 +66,7 @@ impl OpenPack {
     }
 
     /// Completes the pack and gets it onto the disk.
-    fn seal(mut self) -> Result<SealedPack, FileError> {
+    pub(super) fn seal(mut self) -> Result<SealedPack, FileError> {
         let footer = pack::footer(self.entries.iter().map(|entry| entry.header));
         self.write(&footer)?;
         self.flush()?;
@@ -243,7 +242,7 @@ impl State {
             Some(pack) => pack,
             empty => empty.insert(OpenPack::new(folder)?),
         };
-        pack.append(encoded)?;
+        pack.append(encoded.header, &encoded.stored)?;
         self.new_chunks += u64::from(encoded.header.key.kind == Kind::Chunk);
         let full = pack.bytes >= PACK_TARGET;
         Ok(if full { self.pack.take() } else { None })

@@ -108,7 +108,8 @@ impl Inspection<'_> {
 
     fn report_files(&mut self, inventory: &[Inventory], outcomes: &HashMap<Digest, Outcome>) {
         for artifact in inventory {
-            let hint = way_back(self.uses.get(&artifact.id).map_or(&[][..], Vec::as_slice));
+            let back = way_back(self.uses.get(&artifact.id).map_or(&[][..], Vec::as_slice));
+            let hint = format!("`git ml fsck --deep` takes the damage out of use; then, {back}");
             let judge = |entry: &crate::store::Entry| match outcomes.get(&entry.digest)? {
                 Outcome::Reads(bytes) if *bytes == entry.size => None,
                 Outcome::Reads(bytes) => {
@@ -170,7 +171,7 @@ impl Inspection<'_> {
 }
 
 fn pack_hint() -> &'static str {
-    "put a good copy of this pack from another clone in .git/ml/packs, then `git ml fsck`"
+    "put a good copy of this pack from another clone in .git/ml/packs; or `git ml fsck --deep` keeps what is good in it"
 }
 
 /// Takes bytes, keeps none and counts them.

@@ -178,3 +178,46 @@ fn the_index_is_a_cache() {
     sandbox.add(&[b"c"]);
     assert_eq!(read(&sandbox.store(), b"c").unwrap(), b"c");
 }
+
+#[test]
+fn what_is_good_in_a_damaged_pack_is_kept_and_the_rest_can_be_added_again() {
+    let sandbox = Sandbox::new();
+    let (left, right) = (noise(1, 500_000), noise(2, 500_000));
+    sandbox.add(&[&left, &right, b"small"]);
+    let pack = sandbox.only_pack();
+    let store = sandbox.store();
+    assert_eq!(store.salvage_pack(&pack.id).unwrap(), None, "nothing is damaged");
+    flip(&pack.path, 50_000);
+    let damaged = fs::read(&pack.path).unwrap();
+    assert_eq!(sandbox.add(&[&left]), Written::default(), "the store believes to have it");
+    let chunk = store.check_pack(&pack.id).unwrap()[0].content.unwrap();
+    {
+        let other = sandbox.store();
+        let _writer = other.writer().unwrap();
+        assert!(FileLock::exclusive(&store.lock_path(), Wait::No).is_err(), "not while somebody writes");
+    }
+    let salvaged = store.salvage_pack(&pack.id).unwrap().unwrap();
+    assert_eq!(salvaged.lost, [chunk]);
+    assert!(fs::read(salvaged.set_aside.unwrap()).unwrap() == damaged);
+    let rescued = sandbox.only_pack();
+    assert_eq!(salvaged.pack, Some(rescued.id));
+    for store in [store, sandbox.store()] {
+        assert!(!store.contains(&Digest::of(&left)).unwrap());
+        assert!(read(&store, &right).unwrap() == right);
+        assert_eq!(read(&store, b"small").unwrap(), b"small");
+    }
+    assert_eq!(sandbox.add(&[&left]).new_chunks, 1);
+    assert!(read(&sandbox.store(), &left).unwrap() == left);
+    assert_all_good(&sandbox.store());
+
+    // Where only the footer is damaged nothing is lost, and where all is damaged nothing is kept.
+    let bytes = fs::read(&rescued.path).unwrap();
+    flip(&rescued.path, bytes.len() as u64 - 1);
+    let salvaged = sandbox.store().salvage_pack(&rescued.id).unwrap().unwrap();
+    assert_eq!((salvaged.pack, salvaged.lost, salvaged.set_aside), (Some(rescued.id), Vec::new(), None));
+    assert!(fs::read(&rescued.path).unwrap() == bytes);
+    fs::write(&rescued.path, noise(3, 1000)).unwrap();
+    let salvaged = sandbox.store().salvage_pack(&rescued.id).unwrap().unwrap();
+    assert_eq!((salvaged.pack, salvaged.kept), (None, 0));
+    assert_all_good(&sandbox.store());
+}
