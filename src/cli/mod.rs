@@ -156,6 +156,9 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
 
 /// One line instead of a backtrace: nobody but us can use one.
 fn report_bug(info: &panic::PanicHookInfo<'_>) {
+    if crate::run::panic_is_caught() {
+        return;
+    }
     let message = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
     eprintln!("error: this is a bug in git-ml: {message}{}", place.unwrap_or_default());

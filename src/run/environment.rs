@@ -24,9 +24,9 @@ pub fn capture_environment() -> BTreeMap<String, String> {
 
 /// The start of a file of the system's; `/proc` makes its files as they are read, so the rest costs nothing.
 fn head(path: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(8192).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let mut bytes = vec![0; 8192];
+    let count = File::open(path).ok()?.read(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..count]).into_owned())
 }
 
 /// The value of the first line `key<separator>value`.

@@ -470,6 +470,18 @@ mod tests {
         assert!(parse(b"{\"\xff\": 1}", Source::Command).is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_line_panics(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "{", "}", "[", "]", ":", ",", "\"", "\\", "NaN", "-Infinity", "1e999", "-1", "0.5", "\"step\"", "\"time\"", "\"metrics\"",
+            "\"params\"", "\"git_ml\"", "\"mark\"", "null", "true", " ", "\u{e9}", "\\ud800", "99999999999999999999",
+        ]), 0..30)) {
+            let line = pieces.concat();
+            let _ = parse(line.as_bytes(), Source::Ours);
+            let _ = parse(format!("{{{line}}}").as_bytes(), Source::Command);
+        }
+    }
+
     #[test]
     fn a_command_cannot_write_our_notes() {
         let line = serde_json::to_string(&OwnLine {

@@ -186,12 +186,14 @@ impl LiveRun {
         };
         let root = live_root(workspace);
         let starting = root.join(format!("{STARTING}{run_id}"));
-        files::create_dir_all(&starting.join("scratch"))?;
-        let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
-        files::publish(&starting.join(RECORD), run.to_toml()?.as_bytes(), Durability::Buffered)?;
         let folder = root.join(run_id.to_string());
-        files::move_dir(&starting, &folder)?;
-        Ok(Self { folder, run, has_started: false, _lock: lock })
+        match make_folder(&starting, &folder, &run) {
+            Ok(lock) => Ok(Self { folder, run, has_started: false, _lock: lock }),
+            Err(error) => {
+                let _ = files::remove_dir_all(&starting);
+                Err(error)
+            }
+        }
     }
 
     /// The id.
@@ -246,6 +248,15 @@ impl LiveRun {
         };
         launch.outputs.iter().filter_map(keep).collect()
     }
+}
+
+/// Makes a run's folder under another name, and gives it its own when all is in it and it is locked.
+fn make_folder(starting: &Path, folder: &Path, run: &Run) -> Result<FileLock, RunError> {
+    files::create_dir_all(&starting.join("scratch"))?;
+    let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
+    files::publish(&starting.join(RECORD), run.to_toml()?.as_bytes(), Durability::Buffered)?;
+    files::move_dir(starting, folder)?;
+    Ok(lock)
 }
 
 /// The present, in microseconds, which is what series keep.

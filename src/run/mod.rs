@@ -21,6 +21,7 @@ pub use environment::capture_environment;
 pub use live::{ActiveRun, LiveRun};
 pub use record::{MetricSummary, Run, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::Runs;
+pub use series::panic_is_caught;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

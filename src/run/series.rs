@@ -3,6 +3,8 @@
 //! Rows are grouped by metric, in the order they were logged, so that pandas and DuckDB read a metric's history as it
 //! was: `duckdb -c "select * from 'series.parquet' where metric = 'val_loss'"`.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,8 +73,26 @@ fn write_column<T: DataType>(
     column.close()
 }
 
+thread_local! {
+    static PANIC_IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread is one of the Parquet reader at a damaged file, which becomes an error: a panic hook
+/// has nothing to say then.
+pub fn panic_is_caught() -> bool {
+    PANIC_IS_CAUGHT.get()
+}
+
 /// Reads what [`to_parquet`] wrote; anything else is an error.
 pub(super) fn from_parquet(bytes: Vec<u8>) -> Result<Series, ParquetError> {
+    // Series come with fetched refs, from anybody, and the Parquet crate asserts where a file contradicts itself.
+    let before = PANIC_IS_CAUGHT.replace(true);
+    let series = catch_unwind(AssertUnwindSafe(|| read(bytes)));
+    PANIC_IS_CAUGHT.set(before);
+    series.unwrap_or_else(|_| Err(ParquetError::General("the file contradicts itself".to_owned())))
+}
+
+fn read(bytes: Vec<u8>) -> Result<Series, ParquetError> {
     let fail = |problem: &str| ParquetError::General(problem.to_owned());
     let reader = SerializedFileReader::new(Bytes::from(bytes))?;
     let metadata = reader.metadata().file_metadata();
@@ -140,6 +160,20 @@ mod tests {
         assert_eq!(from_parquet(to_parquet(&series).unwrap()).unwrap(), series);
         let nan = Series::from([("x".to_owned(), vec![point(0, f64::NAN)])]);
         assert!(from_parquet(to_parquet(&nan).unwrap()).unwrap()["x"][0].value.is_nan());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damage_is_never_a_panic(places in proptest::collection::vec((0..10_000_usize, 0..=255_u8), 1..6)) {
+            let point = |step| Point { step, time: Timestamp::UNIX_EPOCH, value: step as f64 / 3.0 };
+            let series = ["loss", "accuracy"].map(|name| (name.to_owned(), (0..200).map(point).collect()));
+            let mut bytes = to_parquet(&Series::from(series)).unwrap();
+            let length = bytes.len();
+            for (place, byte) in places {
+                bytes[place % length] = byte;
+            }
+            let _ = from_parquet(bytes);
+        }
     }
 
     #[test]

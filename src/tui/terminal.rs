@@ -15,6 +15,8 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::{Frame, Terminal};
 
+use crate::run::panic_is_caught;
+
 /// Whether the terminal is ours.
 static BORROWED: AtomicBool = AtomicBool::new(false);
 
@@ -98,6 +100,9 @@ fn restore_on_panic() {
     INSTALLED.call_once(|| {
         let next = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            if panic_is_caught() {
+                return;
+            }
             restore();
             next(info);
         }));
