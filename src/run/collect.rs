@@ -24,6 +24,9 @@ const MAX_NAMES: usize = 10_000;
 /// Warnings that are kept; the rest is counted.
 const MAX_WARNINGS: usize = 5;
 
+/// Takes the lines of a log: the offset of a line's end, its number, and the line, unless it is too long.
+type Each<'e> = &'e mut dyn FnMut(u64, u64, Option<&[u8]>);
+
 /// A file of lines that grows.
 #[derive(Debug)]
 struct Tail {
@@ -44,7 +47,7 @@ impl Tail {
     }
 
     /// Gives out the whole lines that were added, each with the offset of its end; none for a line that is too long.
-    fn advance(&mut self, each: &mut dyn FnMut(u64, u64, Option<&[u8]>)) -> std::io::Result<()> {
+    fn advance(&mut self, each: Each<'_>) -> std::io::Result<()> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             file => file?,
@@ -70,7 +73,7 @@ impl Tail {
         }
     }
 
-    fn take(&mut self, mut piece: &[u8], each: &mut dyn FnMut(u64, u64, Option<&[u8]>)) {
+    fn take(&mut self, mut piece: &[u8], each: Each<'_>) {
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             self.offset += end as u64 + 1;
             self.lines += 1;

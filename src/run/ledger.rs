@@ -128,12 +128,11 @@ struct Change {
     parents: Vec<CommitId>,
 }
 
+/// Says what is to be committed on top of a tip, if anything.
+type Decide<'d> = &'d mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>;
+
 /// Commits what `decide` wants on top of the tip it is given, and asks it again when the tip has moved.
-fn change(
-    workspace: &Workspace,
-    author: &Identity,
-    decide: &mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>,
-) -> Result<(), RunError> {
+fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Result<(), RunError> {
     // Many runs may end at once: taking turns spares them most of the trying again. It is not needed to be right,
     // so a lock that cannot be had is no reason to lose a run.
     let lock = workspace.store.root().join("runs.lock");

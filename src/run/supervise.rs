@@ -125,7 +125,7 @@ fn spawn(folder: &Path, run: &Run, launch: &Launch, shared_terminal: bool) -> Re
         .envs(launch.variables.iter().map(|(name, value)| (name, value)))
         .env("GIT_ML_RUN_ID", run.id.to_string())
         .env("GIT_ML_RUN_NAME", &run.name)
-        .env("GIT_ML_RUN_DIR", &folder)
+        .env("GIT_ML_RUN_DIR", folder)
         .env("GIT_ML_LOG", folder.join(COMMAND_LOG))
         .stdin(Stdio::inherit())
         .stdout(Stdio::piped())
