@@ -51,7 +51,7 @@ pub enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A query is not valid.
-    #[error("the query is not valid: {0}")]
+    #[error("the query is not valid")]
     Query(#[from] QueryError),
     /// A training could not start.
     #[error(transparent)]
