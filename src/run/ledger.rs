@@ -142,15 +142,30 @@ fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Resul
     loop {
         let expected = tip(repository)?;
         let Some(change) = decide(expected.as_ref())? else { return Ok(()) };
-        let commit = RefCommit {
-            reference: RUNS_REF,
-            expected,
-            edits: change.edits,
-            message: &change.message,
-            extra_parents: change.parents,
-            author,
+        // Without a commit before it the first run's own first parent would be the code, and the log of runs would
+        // go on into the history of that.
+        let is_beginning = expected.is_none();
+        let commit = if is_beginning {
+            RefCommit {
+                reference: RUNS_REF,
+                expected,
+                edits: Vec::new(),
+                message: "Begin the log of runs\n",
+                extra_parents: Vec::new(),
+                author,
+            }
+        } else {
+            RefCommit {
+                reference: RUNS_REF,
+                expected,
+                edits: change.edits,
+                message: &change.message,
+                extra_parents: change.parents,
+                author,
+            }
         };
         match repository.commit_to_ref(&commit) {
+            Ok(_) if is_beginning => {}
             Ok(_) => return Ok(()),
             Err(GitError::RefMoved { .. }) if tries < TRIES => {
                 tries += 1;

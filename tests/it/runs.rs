@@ -52,7 +52,7 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 fn recorded_commits(sandbox: &Sandbox) -> usize {
-    let output = sandbox.git(&["rev-list", "--first-parent", "--count", "refs/ml/runs", "^main"]);
+    let output = sandbox.git(&["rev-list", "--first-parent", "--min-parents=1", "--count", "refs/ml/runs"]);
     output.success().stdout().trim().parse().unwrap()
 }
 
