@@ -91,7 +91,8 @@ impl Scale {
             return Self { low, high, step: (high / 2.0 - low / 2.0).max(f64::MIN_POSITIVE) };
         }
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.999);
+        // The round step that is nearest, a little smaller ones too: ends far from the values would waste room.
+        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.7);
         let step = step.unwrap_or(10.0 * power);
         let (bottom, top) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         let fits = bottom.is_finite() && top.is_finite() && bottom < top;

@@ -1,6 +1,6 @@
 //! Which columns the table of runs has: what is common, what differs, and what fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -40,6 +40,9 @@ pub(super) struct Column {
 /// Spaces between columns.
 pub(super) const GAP: usize = 2;
 const NAME_LIMIT: usize = 24;
+/// On narrow screens a second metric is worth more than the end of a name.
+const NARROW: usize = 100;
+const NARROW_NAME_LIMIT: usize = 18;
 const VALUE_LIMIT: usize = 14;
 const SPARK_WIDTH: usize = 12;
 
@@ -103,7 +106,8 @@ pub(super) fn choose(runs: &[&Run], width: usize) -> Vec<Column> {
     let longest = |texts: &mut dyn Iterator<Item = &str>, title: &str, limit: usize| {
         texts.map(text::width).max().unwrap_or(0).max(text::width(title)).min(limit)
     };
-    let name = longest(&mut runs.iter().map(|run| run.name.as_str()), "run", NAME_LIMIT);
+    let name_limit = if width < NARROW { NARROW_NAME_LIMIT } else { NAME_LIMIT };
+    let name = longest(&mut runs.iter().map(|run| run.name.as_str()), "run", name_limit);
     let experiment = longest(&mut runs.iter().filter_map(|run| run.experiment.as_deref()), "experiment", NAME_LIMIT);
 
     let mut chosen: Vec<Column> = vec![
@@ -211,8 +215,8 @@ pub(super) fn metrics_by_interest(runs: &[&Run]) -> Vec<String> {
 
 fn worth(metric: &str) -> f64 {
     match metric {
-        "val_accuracy" => 0.6,
-        "test_accuracy" => 0.55,
+        "val_accuracy" => 0.8,
+        "test_accuracy" => 0.6,
         "val_loss" => 0.5,
         "accuracy" => 0.45,
         "loss" => 0.4,
@@ -223,18 +227,18 @@ fn worth(metric: &str) -> f64 {
     }
 }
 
-/// Parameters that differ between runs first, then those that most runs have; and how many of them differ.
+/// Parameters that differ most between runs first, then those that most runs have; and how many of them differ.
 fn params_by_interest(runs: &[&Run]) -> (Vec<String>, usize) {
-    let mut seen: BTreeMap<&str, (usize, &str, bool)> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, (BTreeSet<&str>, usize)> = BTreeMap::new();
     for (name, value) in runs.iter().flat_map(|run| &run.params) {
-        let entry = seen.entry(name).or_insert((0, value, false));
-        entry.0 += 1;
-        entry.2 |= entry.1 != value;
+        let (values, count) = seen.entry(name).or_default();
+        *count += 1;
+        values.insert(value);
     }
-    let mut ranked: Vec<(bool, usize, &str)> =
-        seen.into_iter().map(|(name, (count, _, varies))| (varies, count, name)).collect();
+    let mut ranked: Vec<(usize, usize, &str)> =
+        seen.into_iter().map(|(name, (values, count))| (values.len(), count, name)).collect();
     ranked.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)).then(a.2.cmp(b.2)));
-    let varying = ranked.iter().filter(|(varies, _, _)| *varies).count();
+    let varying = ranked.iter().filter(|(values, _, _)| *values > 1).count();
     (ranked.into_iter().map(|(_, _, name)| name.to_owned()).collect(), varying)
 }
 

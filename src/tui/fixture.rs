@@ -100,7 +100,13 @@ fn run(index: usize, metrics: BTreeMap<String, MetricSummary>) -> Run {
     let ended = status != RunStatus::Running;
     let learning_rate = ["0.01", "0.003", "0.001", "1.0"][index % 4];
     let params = [("epochs", "20"), ("batch_size", "64"), ("lr", learning_rate), ("model", "cnn"), ("seed", "1")];
-    let environment = [("os", "linux"), ("cpu", "AMD EPYC 7763"), ("cores", "8"), ("git_ml", "0.1.0")];
+    let environment = [
+        ("os", "linux"),
+        ("cpu", "AMD EPYC 7763"),
+        ("cores", "8"),
+        ("memory_bytes", "33285996544"),
+        ("git_ml", "0.1.0"),
+    ];
     let output = RunOutput {
         name: "model".to_owned(),
         artifact_type: "model".to_owned(),

@@ -140,9 +140,9 @@ impl Theme {
             None => Style::new().add_modifier(Modifier::REVERSED),
         };
         Self {
-            text: Style::new(),
+            text: ink(Color::Reset),
             dim: ink(hues.dim),
-            strong: Style::new().add_modifier(Modifier::BOLD),
+            strong: ink(Color::Reset).add_modifier(Modifier::BOLD),
             border: ink(hues.border),
             border_active: ink(hues.accent),
             accent: ink(hues.accent),
@@ -158,7 +158,8 @@ impl Theme {
     }
 
     fn colourless() -> Self {
-        let plain = Style::new();
+        // The terminal's own colour, also where a border was drawn before.
+        let plain = Style::new().fg(Color::Reset);
         let bold = plain.add_modifier(Modifier::BOLD);
         let dim = plain.add_modifier(Modifier::DIM);
         Self {
@@ -223,6 +224,6 @@ mod tests {
     fn without_colours_there_are_none() {
         let theme = Theme::new(ColorDepth::None, Background::Light);
         let styles = [theme.text, theme.dim, theme.selected, theme.best, theme.bad, theme.tab, theme.lines[1]];
-        assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()));
+        assert!(styles.iter().all(|style| style.fg == Some(Color::Reset) && style.bg.is_none()));
     }
 }

@@ -7,6 +7,7 @@ mod artifacts;
 mod artifacts_refused;
 mod cli;
 mod completions;
+mod dashboard;
 mod docs;
 mod registry;
 mod runs;

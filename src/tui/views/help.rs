@@ -1,6 +1,7 @@
 //! The help: the table of keys, as it is.
 
 use ratatui::buffer::Buffer;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
 use super::super::app::App;
@@ -23,7 +24,7 @@ pub(in super::super) fn scroll_limit(size: (u16, u16)) -> usize {
 }
 
 fn section(scope: Scope, theme: &Theme) -> Vec<Line<'static>> {
-    let heading = Line::styled(scope.title(), theme.accent.patch(theme.strong));
+    let heading = Line::styled(scope.title(), theme.accent.add_modifier(Modifier::BOLD));
     let lines = BINDINGS.iter().filter(|line| line.scope == scope).map(|binding| {
         let keys = binding.keys.iter().map(Key::label).collect::<Vec<_>>().join(" ");
         let margin = " ".repeat(KEYS.saturating_sub(text::width(&keys)).max(1));

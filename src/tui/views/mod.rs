@@ -11,7 +11,7 @@ mod runs;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::app::{App, View};
@@ -74,7 +74,7 @@ fn header(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let right = Line::from(right);
     let room = usize::from(area.width).saturating_sub(right.width() + 2);
     let left = Line::from(vec![
-        Span::styled(" git ml ", theme.accent.patch(theme.strong)),
+        Span::styled(" git ml ", theme.accent.add_modifier(Modifier::BOLD)),
         Span::styled(format!(" {}", text::shorten(&app.place, room.saturating_sub(9))), theme.text),
     ]);
     parts::ends(left, right, area, buffer);

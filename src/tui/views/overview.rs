@@ -15,7 +15,9 @@ use super::super::{columns, layout, text};
 use super::parts;
 
 /// Columns of the names at the left.
-const LABEL: usize = 11;
+const LABEL: usize = 10;
+/// Spaces after them.
+const GAP: usize = 2;
 
 /// Draws the overview, scrolled by `offset` lines.
 pub(super) fn draw(app: &App, run: &Run, area: Rect, offset: usize, active: bool, theme: &Theme, buffer: &mut Buffer) {
@@ -56,10 +58,10 @@ impl Sheet<'_> {
 
     fn wide_field(&mut self, name: &str, label: usize, value: &str, style: Style) {
         let name = text::shorten(name, label);
-        let margin = " ".repeat(label.saturating_sub(text::width(&name)) + 1);
+        let margin = " ".repeat(label.saturating_sub(text::width(&name)) + GAP);
         let mut first = Some(Span::styled(format!("{name}{margin}"), self.theme.dim));
-        for part in parts::wrapped(value, self.width.saturating_sub(label + 1)) {
-            let start = first.take().unwrap_or_else(|| Span::raw(" ".repeat(label + 1)));
+        for part in parts::wrapped(value, self.width.saturating_sub(label + GAP)) {
+            let start = first.take().unwrap_or_else(|| Span::raw(" ".repeat(label + GAP)));
             self.lines.push(Line::from(vec![start, Span::styled(part, style)]));
         }
     }
@@ -107,7 +109,9 @@ fn lines(run: &Run, detail: &Detail, width: usize, theme: &Theme, now: Timestamp
     }
     how(run, &mut sheet);
     sheet.pairs("Tags", run.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    sheet.pairs("Environment", run.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    // `memory_bytes = 25276518400` tells nobody anything.
+    let environment: Vec<(&str, String)> = run.environment.iter().map(|(name, value)| readable(name, value)).collect();
+    sheet.pairs("Environment", environment.iter().map(|(name, value)| (*name, value.as_str())));
     sheet.lines
 }
 
@@ -124,13 +128,22 @@ fn status(run: &Run, sheet: &mut Sheet<'_>, now: Timestamp) {
     if let Some(reason) = &run.reason {
         sheet.field("reason", reason, theme.bad);
     }
-    let started = format!("{}  {}", text::moment(run.started), text::ago(run.started, now));
-    sheet.field("started", &started, theme.text);
+    let (moment, ago) = (text::moment(run.started), text::ago(run.started, now));
+    let both = format!("{moment}, {ago}");
+    let room = sheet.width.saturating_sub(LABEL + GAP);
+    sheet.field("started", if text::width(&both) <= room { &both } else { &moment }, theme.text);
     let mut took = text::duration(columns::seconds(run, now));
     if let Some(seconds) = run.cpu_s {
-        took = format!("{took}  (CPU {})", text::duration(seconds));
+        took = format!("{took}, CPU {}", text::duration(seconds));
     }
     sheet.field("time", &took, theme.text);
+}
+
+fn readable<'a>(name: &'a str, value: &str) -> (&'a str, String) {
+    match (name.strip_suffix("_bytes"), value.parse()) {
+        (Some(name), Ok(bytes)) => (name, text::size(bytes)),
+        _ => (name, value.to_owned()),
+    }
 }
 
 /// Who ran what.
@@ -159,7 +172,7 @@ fn code(run: &Run, detail: &Detail, sheet: &mut Sheet<'_>) {
         Load::Ready(_) | Load::Waiting => {}
     }
     if run.dirty {
-        let words = format!("with changes, kept in {}", run.snapshot.short());
+        let words = format!("dirty, kept as {}", run.snapshot.short());
         sheet.field("", &words, theme.warn);
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn panel(
     let title = |line: Line<'_>, x: u16, width: usize, buffer: &mut Buffer| {
         if width > 2 {
             let mut spans = vec![Span::raw(" ")];
-            spans.extend(line.spans.into_iter().map(|span| Span::styled(span.content.into_owned(), span.style)));
+            let whole = line.style;
+            let styled = |span: Span<'_>| Span::styled(span.content.into_owned(), whole.patch(span.style));
+            spans.extend(line.spans.into_iter().map(styled));
             spans.push(Span::raw(" "));
             let width = u16::try_from(width).unwrap_or(u16::MAX);
             buffer.set_line(x, area.y, &Line::from(spans), width);
