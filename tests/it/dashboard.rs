@@ -121,7 +121,7 @@ fn it_shows_a_run_from_its_start_to_its_end() {
            until [ -e go-on ]; do sleep 0.02; done
            echo '{"step": 3, "val_accuracy": 0.875}' >> "$GIT_ML_LOG"; echo done"#,
     );
-    let mut live = live.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut live = live.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
     terminal.wait_for("1 running");
     terminal.wait_for("0.7500");
     terminal.keys(&["Home", "Enter"]);
@@ -172,7 +172,12 @@ fn it_filters_resizes_and_says_when_it_is_too_small() {
 #[test]
 fn it_needs_a_terminal() {
     let sandbox = sandbox_with_a_run();
-    insta::assert_snapshot!(sandbox.git_ml(&["ui"]).code(2), @"");
+    insta::assert_snapshot!(sandbox.git_ml(&["ui"]).code(2), @r"
+    --- stderr
+    error: the dashboard needs a terminal
+    hint: `git ml log` lists the runs anywhere, with `--json` for programs
+    --- exit 2
+    ");
 }
 
 #[test]
@@ -188,7 +193,7 @@ fn outside_of_a_repository_the_terminal_is_not_touched() {
 fn a_panic_gives_the_terminal_back_before_anything_is_said() {
     let test_program = std::env::current_exe().unwrap();
     for test in ["panics_with_the_terminal_taken", "panics_in_another_thread"] {
-        let program = format!("{} --exact dashboard::{test} --ignored", test_program.display());
+        let program = format!("{} --exact dashboard::{test} --ignored --nocapture", test_program.display());
         let Some(terminal) = Terminal::start(Sandbox::new(), &between_looks(&program)) else { return };
         terminal.wait_for_end();
         terminal.assert_restored();

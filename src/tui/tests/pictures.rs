@@ -83,8 +83,8 @@ fn runs_large() {
     ╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
     ╭─ calm-heron-3 ──────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
     │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
-    │ started     2026-11-20 11:29:00 UTC  31m ago             ││     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
-    │ time        1m 30s  (CPU 2m 42s)                         ││     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
+    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
+    │ time        1m 30s, CPU 2m 42s                           ││     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
     │ commit      84a56972 on main                             ││ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
     │             Halve the learning rate                      ││     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
     │                                                          ││     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
@@ -97,11 +97,11 @@ fn runs_large() {
     │ system.memory_bytes    1.22e9                            ││ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
     │                                                          ││      1                           step                           20 ││      1                           step                           20 │
     │ Parameters                                               │╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-    │ batch_size 64                                            │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
-    │ epochs     20                                            ││ 1.220G ┤                                                      ⣀⠤⠒⠉ │
-    │ lr         0.003                                         ││        │                                                 ⣀⠤⠒⠊⠉     │
-    │ model      cnn                                           ││        │                                            ⣀⠤⠔⠒⠉          │
-    │ seed       1                                             ││ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
+    │ batch_size  64                                           │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
+    │ epochs      20                                           ││ 1.220G ┤                                                      ⣀⠤⠒⠉ │
+    │ lr          0.003                                        ││        │                                                 ⣀⠤⠒⠊⠉     │
+    │ model       cnn                                          ││        │                                            ⣀⠤⠔⠒⠉          │
+    │ seed        1                                            ││ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
     │                                                          ││        │                                  ⢀⣀⠤⠒⠉                    │
     │ Inputs                                                   ││        │                              ⣀⠤⠒⠉⠁                        │
     │ data/digits                                     e11c0167 ││ 1.210G ┤                         ⣀⡠⠤⠒⠉                             │
@@ -155,11 +155,11 @@ fn run_overview_small() {
     ╭─ Overview ──────────────────────────────────────────────────────── 47546148 ─╮
     │ status      ✗ failed with exit code 1                                        ┃
     │ reason      the loss is not a number at epoch 2                              ┃
-    │ started     2026-11-20 09:55:00 UTC  2h ago                                  ┃
-    │ time        14s  (CPU 25s)                                                   ┃
+    │ started     2026-11-20 09:55:00 UTC, 2h ago                                  ┃
+    │ time        14s, CPU 25s                                                     ┃
     │ commit      6c6c8d45 on main                                                 ┃
     │             Halve the learning rate                                          ┃
-    │             with changes, kept in 6d6c8d45                                   ┃
+    │             dirty, kept as 6d6c8d45                                          ┃
     │                                                                              ┃
     │ Metrics                                                                      ┃
     │ train_accuracy         0.7589                                                │
@@ -169,9 +169,9 @@ fn run_overview_small() {
     │ system.memory_bytes    1.20e9                                                │
     │                                                                              │
     │ Parameters                                                                   │
-    │ batch_size 64                                                                │
-    │ epochs     20                                                                │
-    │ lr         1.0                                                               │
+    │ batch_size  64                                                               │
+    │ epochs      20                                                               │
+    │ lr          1.0                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
      Tab next pane  n older  p newer  Esc back  ? help  q quit
     ");
@@ -213,26 +213,26 @@ fn run_large() {
      git ml  digits · main                                                                                                                                           ⠋ 1 running   1 Runs 12   2 Registry 2
      calm-heron-3  ✓ finished  1m 30s
     ╭─ Overview ──────────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
-    │ status      ✓ finished                                   ││ 2 ┤                                                                ││ 1.0 ┤                 ⢀⣀⣀⣀⣤⣤⣤⠶⠶⠶⠶⠶⠶⠖⠒⠒⠚⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠉⠉⠉⠛⠛ │
-    │ started     2026-11-20 11:29:00 UTC  31m ago             ││   │                                                                ││     │           ⣀⣤⡴⠶⠞⠛⠋⠉⠉⠉                                         │
-    │ time        1m 30s  (CPU 2m 42s)                         ││   │⢦                                                               ││     │       ⣀⡤⠖⠋⠉                                                  │
-    │ commit      84a56972 on main                             ││   │⠈⠳⡄                                                             ││     │    ⢀⣠⠞⠉                                                      │
-    │             Halve the learning rate                      ││   │  ⠙⣆                                                            ││     │  ⢀⡴⠋⠁                                                        │
-    │                                                          ││ 1 ┤   ⠈⠳⡄                                                          ││ 0.5 ┤ ⣠⠊                                                           │
-    │ Metrics                                                  ││   │     ⠙⢦⣀                                                        ││     │⠔⠁                                                            │
-    │ test_accuracy          0.9782                            ││   │       ⠉⠛⠶⣄⡀                                                    ││     │                                                              │
-    │ train_accuracy         0.9994                            ││   │          ⠈⠙⠶⣤⣀⣀                                                ││     │                                                              │
-    │ train_loss             0.0216                            ││   │              ⠉⠉⠛⠳⠶⣤⣤⣄⣀⣀⣀                                       ││     │                                                              │
-    │ val_accuracy           0.9822  most 0.9888 at 19         ││ 0 ┤                     ⠈⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠭⠭⠭⠭⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⢖⣒⣒⣒⣒⣒ ││ 0.0 ┤                                                              │
-    │ val_loss               0.0974  least 0.0889 at 17        ││    1                            step                            20 ││      1                           step                           20 │
+    │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⠶⠶⠶⠖⠒⠒⠒⠒⠒⠚⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
+    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││     │                                                              ││     │             ⢀⣠⡴⠶⠚⠋⠉⠉                                         │
+    │ time        1m 30s, CPU 2m 42s                           ││ 1.5 ┤⢦                                                             ││ 0.8 ┤         ⢀⠤⠒⠉⠁                                                │
+    │ commit      84a56972 on main                             ││     │⠈⢧⡀                                                           ││     │       ⡠⠒⠁                                                    │
+    │             Halve the learning rate                      ││     │  ⢳⡀                                                          ││     │    ⢀⡠⠊                                                       │
+    │                                                          ││ 1.0 ┤   ⠙⢦⡀                                                        ││ 0.6 ┤  ⢀⡴⠋                                                         │
+    │ Metrics                                                  ││     │     ⠙⢦⣀                                                      ││     │ ⢀⡞                                                           │
+    │ test_accuracy          0.9782                            ││     │       ⠉⠳⢦⣀                                                   ││     │⢠⠏                                                            │
+    │ train_accuracy         0.9994                            ││ 0.5 ┤          ⠉⠳⢦⣄⣀⡀                                              ││ 0.4 ┤⠋                                                             │
+    │ train_loss             0.0216                            ││     │             ⠈⠉⠙⠛⠶⢦⣤⣤⣀⣀⣀                                      ││     │                                                              │
+    │ val_accuracy           0.9822  most 0.9888 at 19         ││ 0.0 ┤                     ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠭⠭⠭⠵⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⠶⣒⣒⣒⣒⣒ ││ 0.2 ┤                                                              │
+    │ val_loss               0.0974  least 0.0889 at 17        ││      1                           step                           20 ││      1                           step                           20 │
     │ system.memory_bytes    1.22e9                            │╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
     │                                                          │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
     │ Parameters                                               ││ 1.220G ┤                                                     ⣀⠤⠔⠒⠉ │
-    │ batch_size 64                                            ││        │                                                ⣀⡠⠤⠒⠉      │
-    │ epochs     20                                            ││        │                                           ⣀⠤⠒⠊⠉           │
-    │ lr         0.003                                         ││ 1.215G ┤                                     ⢀⣀⠤⠔⠒⠉                │
-    │ model      cnn                                           ││        │                                 ⣀⠤⠒⠉⠁                     │
-    │ seed       1                                             ││        │                            ⣀⠤⠒⠊⠉                          │
+    │ batch_size  64                                           ││        │                                                ⣀⡠⠤⠒⠉      │
+    │ epochs      20                                           ││        │                                           ⣀⠤⠒⠊⠉           │
+    │ lr          0.003                                        ││ 1.215G ┤                                     ⢀⣀⠤⠔⠒⠉                │
+    │ model       cnn                                          ││        │                                 ⣀⠤⠒⠉⠁                     │
+    │ seed        1                                            ││        │                            ⣀⠤⠒⠊⠉                          │
     │                                                          ││ 1.210G ┤                      ⣀⡠⠤⠒⠊⠉                               │
     │ Inputs                                                   ││        │                 ⢀⡠⠔⠊⠉                                     │
     │ data/digits                                     e11c0167 ││ 1.205G ┤           ⢀⣀⠤⠔⠒⠉⠁                                         │
@@ -247,14 +247,14 @@ fn run_large() {
     │ by          ada on workbench                             ││ epoch 27/20  loss 0.0741                                                                                                                 │
     │                                                          ││ epoch 28/20  loss 0.0714                                                                                                                 │
     │ Tags                                                     ││ epoch 29/20  loss 0.0690                                                                                                                 │
-    │ paper table 2                                            ││ epoch 30/20  loss 0.0667                                                                                                                 │
+    │ paper  table 2                                           ││ epoch 30/20  loss 0.0667                                                                                                                 │
     │                                                          ││ epoch 31/20  loss 0.0645                                                                                                                 │
     │ Environment                                              ││ epoch 32/20  loss 0.0625                                                                                                                 │
-    │ cores  8                                                 ││ epoch 33/20  loss 0.0606                                                                                                                 │
-    │ cpu    AMD EPYC 7763                                     ││ epoch 34/20  loss 0.0588                                                                                                                 │
-    │ git_ml 0.1.0                                             ││ epoch 35/20  loss 0.0571                                                                                                                 ┃
-    │ os     linux                                             ││ epoch 36/20  loss 0.0556                                                                                                                 ┃
-    │                                                          ││ epoch 37/20  loss 0.0541                                                                                                                 ┃
+    │ cores   8                                                ││ epoch 33/20  loss 0.0606                                                                                                                 │
+    │ cpu     AMD EPYC 7763                                    ││ epoch 34/20  loss 0.0588                                                                                                                 │
+    │ git_ml  0.1.0                                            ││ epoch 35/20  loss 0.0571                                                                                                                 ┃
+    │ memory  31.0 GiB                                         ││ epoch 36/20  loss 0.0556                                                                                                                 ┃
+    │ os      linux                                            ││ epoch 37/20  loss 0.0541                                                                                                                 ┃
     │                                                          ││ epoch 38/20  loss 0.0526                                                                                                                 ┃
     │                                                          ││ epoch 39/20  loss 0.0513                                                                                                                 ┃
     │                                                          ││ epoch 40/20  loss 0.0500                                                                                                                 ┃
