@@ -47,15 +47,6 @@ impl Git {
         Self { command, input: Vec::new() }
     }
 
-    /// Works in the repository with this git folder rather than in the one that is found.
-    pub(super) fn in_repository(self, git_dir: &Path, work_dir: Option<&Path>) -> Self {
-        let git = self.env("GIT_DIR", git_dir);
-        match work_dir {
-            Some(work_dir) => git.env("GIT_WORK_TREE", work_dir),
-            None => git,
-        }
-    }
-
     /// Sets a variable of its environment.
     pub(super) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);

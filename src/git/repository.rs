@@ -17,8 +17,6 @@ pub struct Repository {
     work_dir: Option<PathBuf>,
     git_dir: PathBuf,
     common_dir: PathBuf,
-    /// Whether the git folder was named by the user rather than found: then our children have to be told too.
-    named: bool,
 }
 
 impl std::fmt::Debug for Repository {
@@ -43,21 +41,7 @@ impl Repository {
                 source: error.into(),
             },
         })?;
-        Self::from_gix(inner, false)
-    }
-
-    /// Opens the repository whose git folder is `git_dir`, as `GIT_DIR` names it.
-    pub fn open(git_dir: &Path) -> Result<Self, GitError> {
-        let not_found = || GitError::NotARepository { start: git_dir.to_path_buf() };
-        let place = git_dir.canonicalize().map_err(|_| not_found())?;
-        let inner = ThreadSafeRepository::open(place).map_err(|error| match error.is_not_found() {
-            true => not_found(),
-            false => GitError::Failed {
-                action: format!("cannot open the repository {}", git_dir.display()),
-                source: error.into(),
-            },
-        })?;
-        Self::from_gix(inner, true)
+        Self::from_gix(inner)
     }
 
     /// Makes a repository at `path` unless it lies in one already.
@@ -71,7 +55,7 @@ impl Repository {
         }
     }
 
-    fn from_gix(inner: ThreadSafeRepository, named: bool) -> Result<Self, GitError> {
+    fn from_gix(inner: ThreadSafeRepository) -> Result<Self, GitError> {
         let local = inner.to_thread_local();
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let work_dir = local.workdir().map(real);
@@ -80,7 +64,7 @@ impl Repository {
             return Err(GitError::NotTrusted { path: work_dir.unwrap_or(git_dir) });
         }
         let common_dir = real(local.common_dir());
-        Ok(Self { inner, work_dir, git_dir, common_dir, named })
+        Ok(Self { inner, work_dir, git_dir, common_dir })
     }
 
     /// The work tree's top folder, absolute and without symbolic links.
@@ -105,11 +89,7 @@ impl Repository {
 
     /// The user's `git`, at the work tree's top.
     pub(super) fn git(&self) -> command::Git {
-        let git = command::Git::at(self.work_dir.as_deref().unwrap_or(&self.git_dir));
-        match self.named {
-            true => git.in_repository(&self.git_dir, self.work_dir.as_deref()),
-            false => git,
-        }
+        command::Git::at(self.work_dir.as_deref().unwrap_or(&self.git_dir))
     }
 
     /// The repository as gix reads it, for this thread.

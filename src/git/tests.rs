@@ -106,9 +106,6 @@ fn a_repository_is_found_from_its_top_below_it_and_its_git_folder() {
         assert_eq!(repository.common_dir(), sandbox.top.join(".git"));
         assert_eq!(repository.work_dir().unwrap(), sandbox.top, "{start}");
     }
-    let named = Repository::open(&sandbox.top.join(".git")).unwrap();
-    assert_eq!(named.work_dir().unwrap(), sandbox.top);
-    assert!(!named.is_dirty().unwrap());
 }
 
 #[test]
@@ -389,6 +386,26 @@ fn commits_to_a_ref_edit_its_tree_and_keep_its_history() {
     sandbox.git(&["update-ref", "-d", "refs/ml/runs"]);
     assert_eq!(sandbox.state(), before);
     assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_first_parents_of_a_ref_never_lead_into_the_code() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.open();
+    let head = repository.resolve("HEAD").unwrap();
+    let author = ada();
+    let commit = |expected, message| {
+        let edits = vec![edit(message, "x")];
+        let extra_parents = vec![head];
+        let commit = RefCommit { reference: "refs/ml/runs", expected, edits, message, extra_parents, author: &author };
+        repository.commit_to_ref(&commit).unwrap()
+    };
+    let first = commit(None, "one");
+    let second = commit(Some(first), "two");
+    let history = repository.first_parents(&second, 9).unwrap();
+    let subjects: Vec<&str> = history.iter().map(CommitInfo::subject).collect();
+    assert_eq!(subjects, ["two", "one", "Begin refs/ml/runs"]);
+    assert_eq!(history[1].parents[1], head);
 }
 
 #[test]
