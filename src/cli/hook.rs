@@ -126,8 +126,12 @@ fn try_after(
     }
     let Changed { updated, warnings } = hook(&workspace, &Bar::new(context))?;
     for done in updated {
-        let removed = if done.removed > 0 { format!(", {} removed", done.removed) } else { String::new() };
-        context.say(&format!("{}: {} written{removed}", done.path, count(done.written as u64, "file")));
+        let (written, removed) = (count(done.written as u64, "file"), count(done.removed as u64, "file"));
+        context.say(&match (done.written, done.removed) {
+            (_, 0) => format!("{}: {written} written", done.path),
+            (0, _) => format!("{}: {removed} removed", done.path),
+            _ => format!("{}: {written} written, {removed} removed", done.path),
+        });
     }
     for warning in warnings {
         context.warn(&warning);

@@ -67,7 +67,9 @@ fn bring_in_line(
     for path in before.keys().filter(|path| !now.contains_key(path)) {
         let stands = path.under(workspace.repository.work_dir()?).symlink_metadata().is_ok();
         if stands && workspace.repository.tracked_below(path)?.is_empty() {
-            changed.warnings.push(format!("{path} stays where it is, though no pointer names it here"));
+            changed.warnings.push(format!(
+                "{path} stays where it is, though no pointer names it here: take care not to `git add` it"
+            ));
         }
     }
     Ok(changed)

@@ -355,10 +355,12 @@ mod tests {
             let out = self.path("out");
             let _ = fs::remove_file(&out);
             fs::write(self.path("input"), input).unwrap();
-            let path = std::env::var("PATH").unwrap();
-            let path = if with_git_ml { format!("{}:{path}", self.path("bin").display()) } else { path };
-            let mut program = Command::new(format!(".git/hooks/{hook}"));
-            program.args(["origin", "url"]).current_dir(self.folder.path()).env("PATH", path).env("OUT", &out);
+            // The shell puts the folder in front of the `PATH` that it has.
+            let mut program = Command::new("sh");
+            let line = "PATH=\"$1$PATH\" exec \"$2\" origin url";
+            let bin = if with_git_ml { format!("{}:", self.path("bin").display()) } else { String::new() };
+            program.args(["-c", line, "sh", &bin, &format!(".git/hooks/{hook}")]);
+            program.current_dir(self.folder.path()).env("OUT", &out);
             program.env("FAIL", if fail { "1" } else { "0" }).stdin(fs::File::open(self.path("input")).unwrap());
             let status = program.stderr(Stdio::null()).status().unwrap();
             (fs::read_to_string(out).unwrap_or_default(), status.success())
