@@ -28,8 +28,12 @@ pub(super) fn settle(
         log_text::read(folder, BOUNDS).map_err(|source| RunError::Read { path: folder.join(log_text::LOG), source })?;
     let run = completed(start, &content, folder);
     ledger::record(workspace, &run, &content.take_series(), log)?;
-    live::remove(folder)?;
-    Ok((run, content.warnings()))
+    let mut warnings = content.warnings();
+    if let Err(error) = live::remove(folder) {
+        // The run is recorded; the next command tries again.
+        warnings.push(format!("the run's folder is still there: {error}"));
+    }
+    Ok((run, warnings))
 }
 
 /// Records the runs whose parents died; what goes wrong with one does not keep the others.

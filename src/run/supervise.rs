@@ -1,8 +1,8 @@
 //! Running a command to its end: its output passed through, signals passed on, its log followed.
 //!
 //! Everything happens on one thread that waits for the two pipes and for signals. At a terminal the command stays in
-//! our process group, so that Ctrl-C and Ctrl-Z mean what they always mean; elsewhere it gets a group of its own,
-//! and signals sent to us go to all of that group.
+//! our process group, so that Ctrl-C and Ctrl-Z mean what they always mean, and signals sent to us alone go to it and
+//! what it started; elsewhere it gets a group of its own, and signals go to all of that group.
 
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -310,9 +310,26 @@ impl Signals {
 
     fn pass_on(&self, number: i32) {
         let (Some(target), Some(signal)) = (self.target, Signal::from_named_raw(number)) else { return };
-        // A command that has just ended cannot get it, and need not.
-        let _ = if self.shared_terminal { kill_process(target, signal) } else { kill_process_group(target, signal) };
+        // What has just ended cannot get it, and need not.
+        if self.shared_terminal {
+            // Our group is not the command's own: it may have our caller in it, and the rest of a pipeline.
+            family(target).into_iter().for_each(|process| drop(kill_process(process, signal)));
+        } else {
+            let _ = kill_process_group(target, signal);
+        }
     }
+}
+
+/// A process and those that it started, and they, as far as the system tells.
+fn family(process: Pid) -> Vec<Pid> {
+    let mut family = vec![process];
+    let mut asked = 0;
+    while let Some(parent) = family.get(asked).map(|pid| pid.as_raw_nonzero()) {
+        asked += 1;
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        family.extend(children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)));
+    }
+    family
 }
 
 /// Whether the kernel made a signal, as for a key of the terminal, rather than a process.

@@ -273,14 +273,11 @@ fn a_command_that_stops_when_it_is_told_to_was_killed_unless_it_succeeds() {
     }
 }
 
+/// Starts a program with arguments in a session of its own, at a terminal of its own, whose other end is returned.
 #[cfg(target_os = "linux")]
-#[test]
-fn ctrl_c_at_a_terminal_reaches_the_command_once_also_through_git() {
+fn start_at_terminal(sandbox: &Sandbox, arguments: &[&str]) -> (Child, std::os::fd::OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-    let sandbox = Sandbox::new();
-    let script = "trap 'echo int >> ints; left=20' INT; left=-1; : > ready; \
-                  while [ $left -ne 0 ]; do sleep 0.05; left=$((left - 1)); [ $left -lt -1 ] && left=-1; done; exit 130";
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -288,16 +285,44 @@ fn ctrl_c_at_a_terminal_reaches_the_command_once_also_through_git() {
     let terminal = fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let side = || Stdio::from(terminal.try_clone().unwrap());
     let mut command = sandbox.command("setsid");
-    command.args(["--ctty", "--wait", "git", "ml", "run", "--", "sh", "-c", script]);
-    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
-    wait_for("the script", || sandbox.exists("ready"));
-    rustix::io::write(master.as_fd(), b"\x03").unwrap();
-    // git ends itself by the signal once its command has ended; a shell calls both 130.
+    command.args(["--ctty", "--wait"]).args(arguments);
+    (command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap(), master)
+}
+
+/// The exit code as a shell has it: git ends itself by the signal that its command got.
+#[cfg(target_os = "linux")]
+fn shell_code(mut child: Child) -> Option<i32> {
     let status = child.wait().unwrap();
-    assert_eq!(status.code().or(status.signal().map(|signal| 128 + signal)), Some(130));
+    status.code().or(status.signal().map(|signal| 128 + signal))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_at_a_terminal_reaches_the_command_once_also_through_git() {
+    let sandbox = Sandbox::new();
+    let script = "trap 'echo int >> ints; left=20' INT; left=-1; : > ready; \
+                  while [ $left -ne 0 ]; do sleep 0.05; left=$((left - 1)); [ $left -lt -1 ] && left=-1; done; exit 130";
+    let (child, terminal) = start_at_terminal(&sandbox, &["git", "ml", "run", "--", "sh", "-c", script]);
+    wait_for("the script", || sandbox.exists("ready"));
+    rustix::io::write(terminal.as_fd(), b"\x03").unwrap();
+    assert_eq!(shell_code(child), Some(130));
     assert_eq!(sandbox.read("ints"), "int\n");
     let run = only_run(&sandbox);
     assert_eq!((&run["status"], &run["signal"], &run["exit_code"]), (&"killed".into(), &"SIGINT".into(), &130.into()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_to_the_parent_at_a_terminal_reaches_what_the_command_started() {
+    let sandbox = Sandbox::new();
+    let script = "sh -c 'trap \"echo term > told; exit\" TERM; : > ready; while :; do sleep 0.01; done'; true";
+    let (child, _terminal) = start_at_terminal(&sandbox, &["git-ml", "run", "--", "sh", "-c", script]);
+    wait_for("the script", || sandbox.exists("ready"));
+    // `setsid` has become git-ml.
+    signal(&child, Signal::TERM);
+    assert_eq!(shell_code(child), Some(143));
+    wait_for("the inner shell", || sandbox.exists("told"));
+    assert_eq!(only_run(&sandbox)["status"], "killed");
 }
 
 #[test]
