@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::files::Draft;
 use crate::git;
+use crate::hooks::{self, Hook};
 use crate::track::Workspace;
 use crate::train::find_worker;
 
@@ -18,8 +19,6 @@ use super::{Context, Failure};
 
 /// Below this much free space a training's outputs may not fit.
 const LOW_SPACE: u64 = 1 << 30;
-/// The hooks that git-ml installs.
-const HOOKS: [&str; 3] = ["post-checkout", "post-merge", "pre-push"];
 
 /// Say what works here, what does not, and how to mend it
 #[derive(Debug, clap::Args)]
@@ -255,23 +254,23 @@ fn check_config(context: &Context, workspace: &Workspace) -> Check {
 
 fn check_hooks(workspace: &Workspace) -> Check {
     let name = "hooks";
-    let folder = match workspace.repository.hooks_dir() {
-        Ok(folder) => folder,
+    let repository = &workspace.repository;
+    let folder = match repository.hooks_dir() {
+        Ok(folder) => folder.display().to_string(),
         Err(error) => return Check::broken(name, error.to_string(), "see `git config core.hooksPath`"),
     };
-    let calls_us = |hook: &&str| {
-        std::fs::read(folder.join(hook)).is_ok_and(|text| {
-            let text = String::from_utf8_lossy(&text);
-            text.contains("git ml hook") || text.contains("git-ml hook")
-        })
-    };
-    let missing: Vec<&str> = HOOKS.iter().filter(|hook| !calls_us(hook)).copied().collect();
-    match missing.as_slice() {
-        [] => Check::ok(name, format!("installed in {}", folder.display())),
-        missing => {
-            let detail = format!("{} not installed in {}", missing.join(", "), folder.display());
-            Check::warning(name, detail, "`git ml hook install`")
+    let mut wanting = Vec::new();
+    for hook in Hook::ALL {
+        match hooks::state(repository, hook) {
+            Ok(hooks::State::Current) => {}
+            Ok(hooks::State::Absent) => wanting.push(format!("{} is not installed", hook.name())),
+            Ok(hooks::State::Outdated) => wanting.push(format!("{} is not up to date", hook.name())),
+            Err(error) => wanting.push(format!("{}: {error}", hook.name())),
         }
+    }
+    match wanting.as_slice() {
+        [] => Check::ok(name, format!("installed in {folder}")),
+        wanting => Check::warning(name, format!("{} in {folder}", wanting.join(", ")), "`git ml hook install`"),
     }
 }
 

@@ -291,7 +291,7 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::BadTarget { .. } => {
             Some("a target is a tracked path, NAME@v3, NAME@ALIAS, run:RUN or run:RUN:OUTPUT".to_owned())
         }
-        RegistryError::NotStored { .. } => Some("`git ml verify` says what is missing".to_owned()),
+        RegistryError::NotStored { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
         RegistryError::BadNote { .. } => Some("give it as plain text".to_owned()),
         RegistryError::AliasMoved { model, .. } => {
             Some(format!("nothing was changed: look at `git ml model history {model}`, then decide again"))
@@ -408,7 +408,7 @@ fn untrackable_hint(path: &Path, reason: &Untrackable) -> String {
 
 fn store_hint(error: &StoreError) -> Option<String> {
     match error {
-        StoreError::Missing { .. } => Some("copy .git/ml/packs from a clone that has it".to_owned()),
+        StoreError::Missing { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
         StoreError::Damaged { .. } => Some("`git ml verify --deep` says what else is damaged".to_owned()),
         StoreError::Malformed { .. } => Some("`git ml fsck` mends what can be mended".to_owned()),
         StoreError::UnsafePath(_) => Some("do not trust where this came from".to_owned()),

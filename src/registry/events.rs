@@ -156,7 +156,7 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
         (EventKind::Alias | EventKind::Promote | EventKind::Rollback, Some(alias), Some(version), previous) => {
             match previous {
                 Some(previous) => format!("{alias}: v{previous} -> v{version}"),
-                None => format!("{alias}: -> v{version}"),
+                None => format!("{alias} -> v{version}"),
             }
         }
         _ => return None,

@@ -33,7 +33,7 @@ impl Inspection<'_> {
                 let manifest = match workspace.store.manifest(id) {
                     Ok(manifest) => {
                         let missing = find_missing(&manifest, |digest| workspace.store.contains(digest));
-                        findings.extend(missing_content(&label, id, &manifest, &missing));
+                        findings.extend(missing_content(&label, id, uses, &manifest, &missing));
                         for one in uses {
                             findings.extend(contradiction(one, id, &manifest));
                         }
@@ -101,11 +101,13 @@ fn find_missing(manifest: &Manifest, contains: impl Fn(&Digest) -> Result<bool, 
 pub(super) fn way_back(uses: &[Use]) -> String {
     let path = uses.iter().find(|one| one.role == Role::Pointer && !one.target.starts_with("HEAD:"));
     match path {
-        Some(one) => format!(
-            "if the data is in the work tree, `git ml track {}` stores it again; else copy .git/ml/packs from a clone that has it",
-            one.target
-        ),
-        None => "copy .git/ml/packs from a clone that has it".to_owned(),
+        Some(one) => {
+            let path = &one.target;
+            format!(
+                "`git ml pull` fetches it from a remote; where the data is in the work tree, `git ml track {path}` stores it again"
+            )
+        }
+        None => "`git ml pull` fetches it from a remote; else copy .git/ml/packs from a clone that has it".to_owned(),
     }
 }
 
@@ -128,15 +130,20 @@ fn no_manifest(label: &str, id: &ArtifactId, uses: &[Use], error: &StoreError) -
     Finding::new(code, label, message, way_back(uses))
 }
 
-fn missing_content(label: &str, id: &ArtifactId, manifest: &Manifest, missing: &[&Entry]) -> Option<Finding> {
+fn missing_content(
+    label: &str,
+    id: &ArtifactId,
+    uses: &[Use],
+    manifest: &Manifest,
+    missing: &[&Entry],
+) -> Option<Finding> {
     let first = missing.first()?;
     let named = full_label(label, id);
     let message = match (missing.len(), manifest.entries().len()) {
         (_, 1) => format!("the store lacks the content of {named}"),
         (count, all) => format!("the store lacks {count} of {all} files of {named}, first {}", file_name(first)),
     };
-    let hint = "copy .git/ml/packs from a clone that has it, or track the data again";
-    Some(Finding::new(Code::MissingContent, label, message, hint))
+    Some(Finding::new(Code::MissingContent, label, message, way_back(uses)))
 }
 
 /// Whether what somebody says of an artifact is not so.

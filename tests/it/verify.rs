@@ -1,7 +1,9 @@
 //! Verification, mending and diagnosis.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
@@ -66,8 +68,8 @@ fn a_flipped_byte_is_named_and_the_rest_still_reads() {
     let keys: Vec<&String> = json["findings"][0].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["severity", "code", "target", "message", "hint"]);
     sandbox.git_ml(&["fsck", "--deep"]).code(3);
-    // The way out that the page names: the pack goes, and the data in the work tree is stored again.
-    fs::remove_file(&pack).unwrap();
+    // The way out that the page names: the pack was set aside, and the data in the work tree is stored again.
+    assert!(!pack.exists());
     sandbox.git_ml(&["verify"]).code(3);
     sandbox.git_ml(&["track", "data/x"]).success();
     sandbox.git_ml(&["verify", "--deep"]).success();
@@ -82,6 +84,28 @@ fn fsck_mends_what_a_kill_leaves() {
     assert!(mended.stderr().contains("removed 1 leftover"), "{mended}");
     assert!(!sandbox.exists(".git/ml/packs/.tmp-git-ml-Xy12"));
     sandbox.git_ml(&["verify", "--deep"]).success();
+}
+
+#[test]
+fn a_run_whose_parent_was_killed_is_no_damage_and_fsck_records_it() {
+    let sandbox = tracked();
+    // So that the run's snapshot is a commit that only the run's record will keep.
+    sandbox.write("README.md", "changed\n");
+    let mut command = sandbox.git_ml_command();
+    command.args(["run", "--", "sh", "-c", "echo $$; exec sleep 60"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut parent = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    sandbox.git_ml(&["verify", "--deep"]).success();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    sandbox.shell(&format!("kill -9 {}", line.trim())).success();
+    let found = sandbox.git_ml(&["verify", "--json"]).success().json();
+    assert_eq!((&found["findings"], &found["checked"]["runs"]), (&serde_json::json!([]), &1.into()));
+    let mended = sandbox.git_ml(&["fsck"]).success();
+    assert!(mended.stderr().contains("whose parent died, as crashed"), "{mended}");
+    let found = sandbox.git_ml(&["verify", "--deep", "--json"]).success().json();
+    assert_eq!((&found["findings"], &found["checked"]["runs"]), (&serde_json::json!([]), &1.into()));
 }
 
 #[test]
