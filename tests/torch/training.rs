@@ -1,7 +1,9 @@
 //! What a training leaves behind, and what it says when it cannot train.
 
+use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use git_ml::train::ModelFile;
 use serde_json::Value;
@@ -195,6 +197,41 @@ fn trainings_that_cannot_succeed_end_with_one_line_and_no_model() {
     fails(&["mlp", "-p", "hidden=60000,60000"], "the model would have 36");
     fails(&["mlp", "-p", "device=cuda:7"], "there is no device cuda:7 here");
     assert_eq!(latest(&sandbox)["outputs"], serde_json::json!([]));
+}
+
+#[test]
+fn a_training_whose_parent_is_killed_is_recorded_and_does_not_go_on() {
+    let sandbox = project();
+    let mut command = sandbox.git_ml_command();
+    command.args(["train", "cnn", "-p", "epochs=100000"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut parent = command.spawn().unwrap();
+    let logged = || {
+        let runs = fs::read_dir(sandbox.path(".git/ml/live")).into_iter().flatten().flatten();
+        let mut logs = runs.filter_map(|run| fs::read_to_string(run.path().join("log.jsonl")).ok());
+        logs.any(|log| log.contains("\"step\":2"))
+    };
+    wait_until("two epochs are logged", logged);
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+
+    let runs = sandbox.git_ml(&["log", "--json"]).success().json();
+    assert_eq!(runs[0]["status"], "crashed");
+    assert!(runs[0]["metrics"]["val_accuracy"]["last"].is_number(), "{runs:#}");
+    let job = sandbox.path(".git/ml/live").display().to_string();
+    let is_ours = |process: &Path| {
+        fs::read(process.join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&job))
+    };
+    let gone = || !fs::read_dir("/proc").into_iter().flatten().flatten().any(|process| is_ours(&process.path()));
+    wait_until("the worker has ended", gone);
+}
+
+/// Waits for what happens in other processes, which have no other way to tell.
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
