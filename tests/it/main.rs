@@ -14,5 +14,6 @@ mod init;
 mod registry;
 mod runs;
 mod sandbox;
+mod train;
 mod trust;
 mod verify;
