@@ -52,22 +52,20 @@ impl Repository {
             return Err(GitError::RefMoved { reference: reference.to_owned() });
         }
 
-        let author = commit.author.signature()?;
-        let previous = match expected {
-            None if !commit.extra_parents.is_empty() => Some(begin(&repository, reference, &author).or_failed(action)?),
-            tip => tip,
-        };
-        let previous = previous.map(|id| repository.find_commit(id)).transpose().or_failed(action)?;
-        let base = match &previous {
-            Some(commit) => commit.tree(),
-            None => empty_tree(&repository),
+        let tip = expected.map(|id| repository.find_commit(id)).transpose().or_failed(action)?;
+        let base = match &tip {
+            Some(tip) => tip.tree(),
+            None => {
+                repository.treebuilder(None).and_then(|empty| empty.write()).and_then(|id| repository.find_tree(id))
+            }
         };
         let tree = edit_tree(&repository, &base.or_failed(action)?, &commit.edits).or_failed(action)?;
-        let mut parents: Vec<git2::Commit<'_>> = previous.into_iter().collect();
+        let mut parents: Vec<git2::Commit<'_>> = tip.into_iter().collect();
         for parent in &commit.extra_parents {
             parents.push(repository.find_commit(to_git2(parent)?).or_failed(action)?);
         }
         let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+        let author = commit.author.signature()?;
         // Everything is written before the ref is locked, so that it is locked for an instant only.
         let id = repository.commit(None, &author, &author, commit.message, &tree, &parents).or_failed(action)?;
 
@@ -128,20 +126,6 @@ impl LockFile {
         let metadata = place.symlink_metadata().ok()?;
         Some(Self { inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()) })
     }
-}
-
-/// An empty commit for the history of a ref to begin with: without it the first commit's first parent would be one of
-/// the others, and the first-parent history would lead into the code.
-fn begin(
-    repository: &git2::Repository,
-    reference: &str,
-    author: &git2::Signature<'_>,
-) -> Result<git2::Oid, git2::Error> {
-    repository.commit(None, author, author, &format!("Begin {reference}\n"), &empty_tree(repository)?, &[])
-}
-
-fn empty_tree(repository: &git2::Repository) -> Result<git2::Tree<'_>, git2::Error> {
-    repository.find_tree(repository.treebuilder(None)?.write()?)
 }
 
 /// The tree with the edits made to it.
