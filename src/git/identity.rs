@@ -1,7 +1,5 @@
 //! Who commits.
 
-use gix::bstr::ByteSlice;
-
 use super::error::OrFailed;
 use super::{GitError, Repository};
 
@@ -16,18 +14,18 @@ pub struct Identity {
 
 impl Repository {
     /// Who commits, from git's configuration and environment.
+    ///
+    /// git itself is asked, since only it knows what `git -c user.name=…` said. The answer is kept.
     pub fn identity(&self) -> Result<Identity, GitError> {
-        let repository = self.gix();
-        let author = repository.author().ok_or(GitError::NoIdentity)?;
-        let author = author.or_failed(|| "cannot read who the author is")?;
-        let identity = Identity {
-            name: author.name.trim().to_str_lossy().into_owned(),
-            email: author.email.trim().to_str_lossy().into_owned(),
-        };
-        match identity.name.is_empty() || identity.email.is_empty() {
-            true => Err(GitError::NoIdentity),
-            false => Ok(identity),
+        if let Some(identity) = self.known_identity.get() {
+            return Ok(identity.clone());
         }
+        // Without this setting git makes a name up from the machine's. Exit code 128 says that it has none.
+        let arguments = ["-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT"];
+        let (code, output) = self.git().run_with_codes(&arguments, &[128])?;
+        let identity = parse_ident(&String::from_utf8_lossy(&output)).filter(|_| code == 0);
+        let identity = identity.ok_or(GitError::NoIdentity)?;
+        Ok(self.known_identity.get_or_init(|| identity).clone())
     }
 
     /// Who commits, or where git does not know: the user of this machine, for commits that must not fail for want of
@@ -51,4 +49,13 @@ impl Identity {
         git2::Signature::now(&self.name, &self.email)
             .or_failed(|| format!("`{} <{}>` cannot be an author", self.name, self.email))
     }
+}
+
+/// Reads `Ada <ada@example.org> 1700000000 +0100`.
+fn parse_ident(ident: &str) -> Option<Identity> {
+    let (name, rest) = ident.split_once('<')?;
+    let (email, _) = rest.split_once('>')?;
+    let (name, email) = (name.trim(), email.trim());
+    let is_whole = !name.is_empty() && !email.is_empty();
+    is_whole.then(|| Identity { name: name.to_owned(), email: email.to_owned() })
 }

@@ -1,11 +1,12 @@
 //! Finding, opening and making repositories.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use gix::ThreadSafeRepository;
 
 use super::error::OrFailed;
-use super::{GitError, command};
+use super::{GitError, Identity, command};
 use crate::id::CommitId;
 
 /// A repository, opened.
@@ -17,6 +18,7 @@ pub struct Repository {
     work_dir: Option<PathBuf>,
     git_dir: PathBuf,
     common_dir: PathBuf,
+    pub(super) known_identity: OnceLock<Identity>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -64,7 +66,7 @@ impl Repository {
             return Err(GitError::NotTrusted { path: work_dir.unwrap_or(git_dir) });
         }
         let common_dir = real(local.common_dir());
-        Ok(Self { inner, work_dir, git_dir, common_dir })
+        Ok(Self { inner, work_dir, git_dir, common_dir, known_identity: OnceLock::new() })
     }
 
     /// The work tree's top folder, absolute and without symbolic links.

@@ -337,6 +337,43 @@ fn a_clean_work_tree_is_its_own_snapshot() {
 }
 
 #[test]
+fn of_a_submodule_only_its_commit_counts() {
+    let (library, sandbox) = (Sandbox::new(), Sandbox::new());
+    let url = library.top.to_str().unwrap();
+    sandbox.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "library"]);
+    sandbox.git(&["commit", "-qm", "a submodule"]);
+    let inside = sandbox.top.join("library");
+    fs::write(inside.join("code.py"), "changed\n").unwrap();
+    assert!(!sandbox.open().is_dirty().unwrap());
+    for setting in ["user.name=Ada", "user.email=ada@example.org"] {
+        let (key, value) = setting.split_once('=').unwrap();
+        git_in(&inside, &["config", key, value]);
+    }
+    git_in(&inside, &["commit", "-qam", "further"]);
+    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    assert!(snapshot.dirty);
+    let recorded = sandbox.git(&["rev-parse", &format!("{}:library", snapshot.commit)]);
+    assert_eq!(recorded, git_in(&inside, &["rev-parse", "HEAD"]));
+    let nested = Repository::discover(&inside).unwrap();
+    assert_eq!(nested.work_dir().unwrap(), inside);
+    assert_eq!(nested.git_dir(), sandbox.top.join(".git/modules/library"));
+}
+
+#[test]
+fn line_endings_that_git_normalises_are_no_change() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".gitattributes", "*.py text\n");
+    sandbox.git(&["config", "core.safecrlf", "true"]);
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "attributes"]);
+    sandbox.write("code.py", "print(1)\r\n");
+    assert!(!sandbox.open().snapshot("snapshot", &ada()).unwrap().dirty);
+    sandbox.write("code.py", "print(5)\r\n");
+    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    assert_eq!(sandbox.open().read_at(&snapshot.commit, "code.py", 99).unwrap().unwrap(), b"print(5)\n");
+}
+
+#[test]
 fn a_snapshot_of_a_half_merged_work_tree_holds_what_is_on_the_disk() {
     let sandbox = Sandbox::new();
     sandbox.git(&["checkout", "-qb", "side"]);
@@ -386,26 +423,6 @@ fn commits_to_a_ref_edit_its_tree_and_keep_its_history() {
     sandbox.git(&["update-ref", "-d", "refs/ml/runs"]);
     assert_eq!(sandbox.state(), before);
     assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
-}
-
-#[test]
-fn the_first_parents_of_a_ref_never_lead_into_the_code() {
-    let sandbox = Sandbox::new();
-    let repository = sandbox.open();
-    let head = repository.resolve("HEAD").unwrap();
-    let author = ada();
-    let commit = |expected, message| {
-        let edits = vec![edit(message, "x")];
-        let extra_parents = vec![head];
-        let commit = RefCommit { reference: "refs/ml/runs", expected, edits, message, extra_parents, author: &author };
-        repository.commit_to_ref(&commit).unwrap()
-    };
-    let first = commit(None, "one");
-    let second = commit(Some(first), "two");
-    let history = repository.first_parents(&second, 9).unwrap();
-    let subjects: Vec<&str> = history.iter().map(CommitInfo::subject).collect();
-    assert_eq!(subjects, ["two", "one", "Begin refs/ml/runs"]);
-    assert_eq!(history[1].parents[1], head);
 }
 
 #[test]

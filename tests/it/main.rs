@@ -10,6 +10,7 @@ mod completions;
 mod dashboard;
 mod docs;
 mod hooks;
+mod identity;
 mod init;
 mod registry;
 mod runs;
