@@ -12,6 +12,10 @@ use super::{Context, Failure};
 
 /// Print a file of an artifact
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml cat data/tables:train.csv | head\n\
+\x20 git ml cat digits@production:model.toml\n\
+\x20 git ml cat run:@:model:metrics.json")]
 pub(crate) struct Args {
     /// The artifact and the path in it: data/x:train.csv, cnn@production:model.toml
     #[arg(value_name = "TARGET:FILE")]

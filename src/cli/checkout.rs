@@ -10,6 +10,9 @@ use super::output::{Bar, count, print_json, print_line};
 use super::{Context, Failure};
 
 /// Bring data in line with the pointers
+///
+/// What is missing is written, what differs is replaced, what does not belong there is removed. Work that is stored
+/// nowhere is never overwritten without --force, and then nothing at all is changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tracked paths, or folders of them [default: all]

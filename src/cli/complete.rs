@@ -14,6 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 
 use crate::config::Config;
 use crate::registry::Registry;
+use crate::remote::configured;
 use crate::run::{Run, Runs};
 use crate::track::Workspace;
 
@@ -75,6 +76,7 @@ enum Kind {
     Alias,
     Experiment,
     Metric,
+    Remote,
 }
 
 /// What a value name in the help stands for.
@@ -89,6 +91,7 @@ fn kind_of(value_name: &str) -> Option<Kind> {
         "ALIAS" => Kind::Alias,
         "EXPERIMENT" => Kind::Experiment,
         "METRIC" => Kind::Metric,
+        "REMOTE" => Kind::Remote,
         _ => return None,
     })
 }
@@ -116,6 +119,7 @@ impl Names {
             Kind::Alias => Some(aliases(&workspace)),
             Kind::Experiment => experiments(&workspace),
             Kind::Metric => Some(metrics(&workspace)),
+            Kind::Remote => Some(remotes(&workspace)),
         }
     }
 
@@ -238,6 +242,11 @@ fn experiments(workspace: &Workspace) -> Option<Vec<Name>> {
 fn metrics(workspace: &Workspace) -> Vec<Name> {
     let names: BTreeSet<String> = runs(workspace).into_iter().flat_map(|run| run.metrics.into_keys()).collect();
     names.into_iter().map(|name| (name, None)).collect()
+}
+
+fn remotes(workspace: &Workspace) -> Vec<Name> {
+    let remotes = configured(workspace).unwrap_or_default();
+    remotes.into_iter().map(|remote| (remote.name, Some(remote.url))).collect()
 }
 
 #[cfg(test)]

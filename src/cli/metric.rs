@@ -8,6 +8,10 @@ use super::{Context, Failure, key_value};
 
 /// Log metrics to the run that this is called in
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml metric loss=0.21 accuracy=0.93 --step 4\n\
+\n\
+Many values are logged faster as lines of JSON in the file that GIT_ML_LOG names.")]
 pub(crate) struct Args {
     /// A metric and its value
     #[arg(required = true, value_name = "NAME=NUMBER", value_parser = key_value::parse_number)]

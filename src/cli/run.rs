@@ -27,6 +27,10 @@ const VARIABLES: [&str; 8] = [
 /// The run keeps the exact code, also where it is not committed; parameters, tracked data, output and exit code; and
 /// what the command logs: through `git ml metric`, or as lines of JSON in the file named by GIT_ML_LOG.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml run -- python train.py --lr 0.1\n\
+\x20 git ml run baseline -p lr=0.01 --tag why=overfits\n\
+\x20 git ml run --name first-try -o out/model -- ./train.sh")]
 pub(crate) struct Args {
     /// An experiment of ml.toml
     #[arg(required_unless_present = "command", conflicts_with = "command")]

@@ -10,7 +10,13 @@ use super::output::{Align, Table, count, duration, number, print_json, print_lin
 use super::{Context, Failure, runs};
 
 /// Show one run
+///
+/// Its code, parameters, metrics, inputs and outputs, and where it ran.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml show                            the latest run\n\
+\x20 git ml show brave-otter-12 --log\n\
+\x20 git ml show @~1 --metric val_loss      its points")]
 pub(crate) struct Args {
     /// The run: its name, id, a unique prefix of that, or @ for the latest
     #[arg(value_name = "RUN", default_value = "@")]

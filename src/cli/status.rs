@@ -13,6 +13,9 @@ use super::output::{Align, Table, print_json, print_line, printable, size};
 use super::{Context, Failure};
 
 /// Show which artifacts changed, are missing or not stored
+///
+/// clean: as the pointer says, and stored. modified: it differs from the pointer. missing: the store has it, the work
+/// tree does not. unstored: it has to be pulled. Nothing changed is told without reading the files again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tracked paths, or folders of them [default: all]

@@ -12,7 +12,13 @@ use super::output::{Bar, count, print_json, print_line, size};
 use super::{Context, Failure};
 
 /// Store files or folders and write pointers for git to track
+///
+/// The bytes go to the store in .git/ml, a pointer (data/x.mlref) stands beside them for git to track, and a rule in
+/// .gitignore keeps git away from the bytes. Track again after a change: only what is new is stored.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml track data/digits && git add data/digits.mlref data/.gitignore\n\
+\x20 git ml track model.safetensors --type model --meta licence=MIT")]
 pub(crate) struct Args {
     /// Files or folders in the work tree
     #[arg(required = true, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]

@@ -17,6 +17,9 @@ use super::{Context, Failure, key_value};
 ///
 /// The model becomes the run's output `model`: register it with `git ml model register run:@ --name NAME`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml train cnn\n\
+\x20 git ml train cnn -p lr=0.003 -p epochs=50")]
 pub(crate) struct Args {
     /// The experiment [default: the only native one there is]
     experiment: Option<String>,

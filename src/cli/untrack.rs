@@ -6,6 +6,8 @@ use super::output::print_line;
 use super::{Context, Failure};
 
 /// Stop tracking; the data stays where it is
+///
+/// The pointer and the rule in .gitignore go. What is stored stays stored.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tracked paths, or their pointers
