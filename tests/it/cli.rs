@@ -57,9 +57,10 @@ fn the_help_lists_the_commands() {
     Registry:
       model        Register models, move aliases, look at versions
 
-    Verification:
+    Verification and the store:
       verify       Check artifacts, runs, the registry and refs
       fsck         Check the store and mend what can be mended
+      du           Show how much the artifacts and the store take
 
     More:
       hook         Install git's hooks, or run one
