@@ -42,3 +42,17 @@ fn the_defaults_in_the_documentation_are_the_ones_of_the_code() {
         }
     }
 }
+
+#[test]
+fn the_queries_in_the_documentation_are_valid() {
+    let pages = [include_str!("../../docs/queries.md"), include_str!("../../README.md")];
+    let queries: Vec<&str> = pages
+        .iter()
+        .flat_map(|page| page.split("--where \"").skip(1).map(|rest| rest.split("\" --").next().unwrap()))
+        .map(|rest| rest.split("\"\n").next().unwrap())
+        .collect();
+    assert!(queries.len() >= 3);
+    for query in queries {
+        git_ml::query::Query::parse(query).unwrap_or_else(|error| panic!("{error}: {query}"));
+    }
+}
