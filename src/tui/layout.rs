@@ -47,7 +47,7 @@ pub(super) fn runs(size: (u16, u16), filter_rows: u16, count: usize) -> RunsLayo
     }
     // Few runs leave the chosen one more room. All count, not those the filter shows: the border would jump about
     // while a filter is typed.
-    let needed = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(4).max(14);
+    let needed = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(4).max(10);
     let (table, preview) = split_top(body, needed.min(body.height * 3 / 5));
     RunsLayout { table, preview: Some(preview), filter }
 }

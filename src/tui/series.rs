@@ -109,13 +109,15 @@ fn extremes(bucket: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
     kept.into_iter().map(|index| bucket[index]).collect::<Vec<_>>().into_iter()
 }
 
-/// A metric's values for a sparkline of at most `width` places: the last of each place.
+/// A metric's values for a sparkline of at most `width` places, from the first to the last.
 pub(super) fn spark(points: &[Point], width: usize) -> Vec<f64> {
     if width == 0 || points.is_empty() {
         return Vec::new();
     }
     let places = width.min(points.len());
-    (1..=places).map(|place| points[place * points.len() / places - 1].value).collect()
+    let last = points.len() - 1;
+    // Where there is one place, it shows the last value.
+    (0..places).map(|place| points[if places == 1 { last } else { place * last / (places - 1) }].value).collect()
 }
 
 #[cfg(test)]
@@ -169,8 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn sparks_end_with_the_last_value() {
-        assert_eq!(spark(&points([1.0, 2.0, 3.0, 4.0]), 2), [2.0, 4.0]);
+    fn sparks_reach_from_the_first_to_the_last_value() {
+        assert_eq!(spark(&points([1.0, 2.0, 3.0, 4.0]), 2), [1.0, 4.0]);
+        assert_eq!(spark(&points([1.0, 2.0, 3.0, 4.0, 5.0]), 3), [1.0, 3.0, 5.0]);
+        assert_eq!(spark(&points([1.0, 2.0]), 1), [2.0]);
         assert_eq!(spark(&points([1.0]), 8), [1.0]);
         assert_eq!(spark(&[], 8), Vec::<f64>::new());
     }

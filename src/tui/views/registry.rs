@@ -207,7 +207,8 @@ fn history(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let when = Cell::new(&text::ago(event.commit.time, app.now), theme.dim, 8, true);
         let author = text::shorten(&event.commit.author, 20);
         let room = width.saturating_sub(8 + GAP);
-        let what = text::shorten(&event.what, room);
+        let why = event.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+        let what = text::shorten(&format!("{}{why}", event.what), room);
         let by = format!("  by {author}");
         let mut spans = vec![Span::styled(what.clone(), theme.text)];
         if text::width(&what) + text::width(&by) <= room {
