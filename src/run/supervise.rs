@@ -313,7 +313,9 @@ impl Signals {
         // What has just ended cannot get it, and need not.
         if self.shared_terminal {
             // Our group is not the command's own: it may have our caller in it, and the rest of a pipeline.
-            family(target).into_iter().for_each(|process| drop(kill_process(process, signal)));
+            for process in family(target) {
+                let _ = kill_process(process, signal);
+            }
         } else {
             let _ = kill_process_group(target, signal);
         }
