@@ -194,6 +194,8 @@ fn usage_lines(text: &str) -> Vec<String> {
     let (told, rest) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = vec![told.split_whitespace().collect::<Vec<_>>().join(" ")];
     let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    // Who mistypes an option does not want it taken for a value.
+    let tips = tips.filter(|tip| !tip.starts_with("to pass "));
     lines.extend(tips.map(|tip| format!("hint: {tip}")));
     let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
     match usage {

@@ -38,11 +38,12 @@ mod watch;
 
 pub use failure::Failure;
 
-use std::panic;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{env, panic};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use context::Context;
 
@@ -51,8 +52,7 @@ const GLOBAL: &str = "Global options";
 
 /// Datasets, training runs, a model registry and a dashboard inside your git repository, with no server
 #[derive(Debug, Parser)]
-#[command(name = "git-ml", bin_name = "git ml", version, arg_required_else_help = true, max_term_width = 100,
-    help_template = help::template(&Command::augment_subcommands(clap::Command::new("git-ml"))))]
+#[command(name = "git-ml", bin_name = "git ml", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     /// Work as if started in this folder
     #[arg(short = 'C', value_name = "DIR", global = true, help_heading = GLOBAL)]
@@ -102,13 +102,23 @@ enum Command {
 
 /// The command line's definition, for man pages and completions.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let command = Cli::command();
+    let template = help::template(&command);
+    command.help_template(template)
 }
 
 /// Runs the program: parses this process's arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(report_bug));
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    // Hooks and prompts ask for it often; it takes less time than the parser to be made.
+    if matches!(arguments.as_slice(), [_, only] if only == "--version" || only == "-V") {
+        return match output::print_line(concat!("git-ml ", env!("CARGO_PKG_VERSION"))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        };
+    }
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return failure::report_usage(&error),
     };
@@ -117,6 +127,13 @@ pub fn main() -> ExitCode {
         Ok(Err(failure)) => failure.report(),
         Err(_) => ExitCode::from(failure::BUG),
     }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let asks_for_help = |argument: &OsString| argument == "help" || argument == "-h" || argument == "--help";
+    let needs_help = arguments.len() < 2 || arguments.iter().any(asks_for_help);
+    let command = if needs_help { command() } else { Cli::command() };
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 fn execute(cli: &Cli) -> Result<(), Failure> {
