@@ -1,7 +1,5 @@
 //! `git ml remote`
 
-use std::path::Path;
-
 use crate::config;
 use crate::remote::{Remote, RemoteError, Scope, configure, configured, folder_of};
 use crate::track::Workspace;
@@ -120,10 +118,14 @@ fn change(
     Ok(())
 }
 
-/// A plain path is meant from the folder that the user is in.
+/// A plain path is meant from the folder that the user is in; a URL says so to others.
 fn absolute(context: &Context, url: &str) -> String {
-    if url.is_empty() || url.contains("://") || Path::new(url).is_absolute() {
+    if url.is_empty() || url.contains("://") {
         return url.to_owned();
     }
-    context.folder.join(url).display().to_string()
+    let folder = context.folder.join(url);
+    // Without `..` where that can be told, so that it reads well.
+    let parent = folder.parent().and_then(|parent| parent.canonicalize().ok());
+    let folder = folder.canonicalize().ok().or_else(|| Some(parent?.join(folder.file_name()?))).unwrap_or(folder);
+    format!("file://{}", folder.display())
 }

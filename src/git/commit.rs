@@ -82,6 +82,24 @@ impl Repository {
         from_bytes(id.as_bytes())
     }
 
+    /// Points a ref of ours to a commit, so that `git gc` keeps it.
+    pub fn hold(&self, reference: &str, commit: &CommitId) -> Result<(), GitError> {
+        let repository = self.git2()?;
+        let log_line = "hold a snapshot";
+        let held = repository.reference(reference, to_git2(commit)?, true, log_line);
+        held.map(drop).or_failed(|| format!("cannot write {reference}"))
+    }
+
+    /// Removes a ref of ours; fine if there is none.
+    pub fn release(&self, reference: &str) -> Result<(), GitError> {
+        let action = || format!("cannot remove {reference}");
+        match self.git2()?.find_reference(reference) {
+            Ok(mut found) => found.delete().or_failed(action),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(error).or_failed(action),
+        }
+    }
+
     /// Locks a ref, waiting for others.
     ///
     /// git's lock is a file, which a killed process leaves behind, and nobody holds one for seconds: the same file

@@ -35,6 +35,8 @@ const RECORD: &str = "run.toml";
 const LOCK: &str = "lock";
 /// Folders of runs that are being started.
 const STARTING: &str = ".new-";
+/// The start of the refs that hold the snapshots of live runs.
+const HOLDS: &str = "refs/ml/live/";
 /// Folders of runs that were recorded, or never ran.
 const LEAVING: &str = ".gone-";
 
@@ -105,9 +107,32 @@ pub(super) fn remove(folder: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
+/// The ref that keeps the snapshot of a live run from git's garbage collection.
+fn hold_of(run_id: &RunId) -> String {
+    format!("{HOLDS}{run_id}")
+}
+
+/// Lets go of the snapshot of a run that was recorded: `refs/ml/runs` keeps it from then on.
+pub(super) fn release(workspace: &Workspace, run: &Run) -> Result<(), GitError> {
+    if run.dirty { workspace.repository.release(&hold_of(&run.id)) } else { Ok(()) }
+}
+
+/// Lets go of the snapshots of runs that are no longer live.
+fn release_leftovers(workspace: &Workspace) {
+    let Ok(holds) = workspace.repository.refs(HOLDS) else { return };
+    for (reference, _) in holds {
+        let run_id = reference.strip_prefix(HOLDS).and_then(|id| id.parse().ok());
+        if run_id.is_some_and(|run_id: RunId| !folder_of(workspace, &run_id).exists()) {
+            // What cannot be removed now is found next time.
+            let _ = workspace.repository.release(&reference);
+        }
+    }
+}
+
 /// Removes what killed processes left of runs that never started or are recorded.
 pub(super) fn sweep(workspace: &Workspace) {
     const LONG_ENOUGH: Duration = Duration::from_secs(600);
+    release_leftovers(workspace);
     let Ok(entries) = fs::read_dir(live_root(workspace)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -187,13 +212,18 @@ impl LiveRun {
         let root = live_root(workspace);
         let starting = root.join(format!("{STARTING}{run_id}"));
         let folder = root.join(run_id.to_string());
-        match make_folder(&starting, &folder, &run) {
-            Ok(lock) => Ok(Self { folder, run, has_started: false, _lock: lock }),
+        let lock = match make_folder(&starting, &folder, &run) {
+            Ok(lock) => lock,
             Err(error) => {
                 let _ = files::remove_dir_all(&starting);
-                Err(error)
+                return Err(error);
             }
+        };
+        let live = Self { folder, run, has_started: false, _lock: lock };
+        if live.run.dirty {
+            repository.hold(&hold_of(&run_id), &live.run.snapshot)?;
         }
+        Ok(live)
     }
 
     /// The id.

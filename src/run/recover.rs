@@ -29,6 +29,9 @@ pub(super) fn settle(
     let run = completed(start, &content, folder);
     ledger::record(workspace, &run, &content.take_series(), log)?;
     let mut warnings = content.warnings();
+    if let Err(error) = live::release(workspace, &run) {
+        warnings.push(format!("the ref that held the run's snapshot is still there: {error}"));
+    }
     if let Err(error) = live::remove(folder) {
         // The run is recorded; the next command tries again.
         warnings.push(format!("the run's folder is still there: {error}"));

@@ -119,8 +119,11 @@ fn the_snapshot_holds_what_ran_and_head_index_and_work_tree_stay() {
         )
     };
     let before = look();
-    sandbox.git_ml(&["run", "--", "cat", "staged.py", "unstaged.py"]).success();
+    // A collection while the command runs must not take the snapshot away.
+    let command = "cat staged.py unstaged.py && git gc --quiet --prune=now";
+    sandbox.git_ml(&["run", "--", "sh", "-c", command]).success();
     assert_eq!(look(), before);
+    assert_eq!(sandbox.git(&["for-each-ref", "refs/ml/live/"]).success().stdout(), "");
 
     let run = only_run(&sandbox);
     assert_eq!((&run["dirty"], &run["commit"]), (&true.into(), &head.into()));
