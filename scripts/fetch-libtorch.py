@@ -50,6 +50,14 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def wait_for(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another build that fetches libtorch")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
 def check_machine():
     system, machine = platform.system(), platform.machine()
     if (system, machine) != ("Linux", "x86_64"):
@@ -79,8 +87,7 @@ def checked_wheels(folder):
         digests[digest_of(path)] = path
     for name, digest in WHEELS.items():
         if digest not in digests:
-            found = ", ".join(f"{path.name} with {other}" for other, path in digests.items())
-            raise Problem(f"no download of {name} has the SHA-256 {digest}; there is {found or 'none'}")
+            raise Problem(f"what was downloaded as {name} does not have the SHA-256 {digest}")
     return [digests[digest] for digest in WHEELS.values()]
 
 
@@ -111,6 +118,9 @@ def write(archive, member, place):
 
 def fill(cache, place):
     check_machine()
+    # What is left of one that was killed; nobody else is at work while the lock is held.
+    for rest in cache.glob(".libtorch-*"):
+        shutil.rmtree(rest)
     check_space(cache)
     # In the cache itself, so that the last step is one rename.
     with tempfile.TemporaryDirectory(prefix=".libtorch-", dir=cache) as folder:
@@ -134,7 +144,7 @@ def main():
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "libtorch.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for(lock)
             if not (place / "build-version").exists():
                 fill(cache, place)
     except (Problem, OSError, zipfile.BadZipFile) as problem:
