@@ -49,10 +49,14 @@ docs: man ## Write the manual pages and the documentation of the code
 man: ## Write the manual pages to target/man
 	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && $(CARGO) run --quiet $(release) --example man -- target/man
 
-# What was built is installed, so that `sudo make install` after `make build man` compiles nothing as root.
-install: ## Install the programs, manual pages and completions below PREFIX
-	@test -x $(built)/git-ml && test -x $(built)/git-ml-torch || $(MAKE) --no-print-directory build
-	@test -f target/man/git-ml.1 || $(MAKE) --no-print-directory man
+# What was built is installed, so that `sudo make install` after `make demo` compiles nothing as root.
+$(built)/git-ml $(built)/git-ml-torch:
+	@$(MAKE) --no-print-directory build
+
+target/man/git-ml.1: $(built)/git-ml
+	@$(MAKE) --no-print-directory man
+
+install: $(built)/git-ml $(built)/git-ml-torch target/man/git-ml.1 ## Install the programs, manual pages and completions below PREFIX
 	install -d $(bindir) $(mandir) $(bashdir) $(zshdir) $(fishdir) $(docdir)
 	install -m 755 $(built)/git-ml $(built)/git-ml-torch $(bindir)
 	install -m 644 target/man/git-ml*.1 $(mandir)
