@@ -176,7 +176,9 @@ fn report_bug(info: &panic::PanicHookInfo<'_>) {
     if crate::run::panic_is_caught() {
         return;
     }
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = text.unwrap_or("no message");
     let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
     eprintln!("error: this is a bug in git-ml: {message}{}", place.unwrap_or_default());
     eprintln!("hint: please report it with the command that you typed; nothing that was stored is lost");
