@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
 
-use super::output::printable;
+use super::output::{printable, shell_word};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +105,8 @@ impl Failure {
         let mut cause = self.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            // A transparent wrapper says the same as what it wraps.
-            if text != told {
+            // A wrapper may say all that the error in it says.
+            if !told.contains(&text) {
                 eprintln!("caused by: {}", one_line(&text));
             }
             told = text;
@@ -230,9 +230,10 @@ fn train_hint(error: &TrainError) -> Option<String> {
         TrainError::BrokenWorker { .. } => {
             Some("build it again with `make install`; `git ml doctor` says what is missing".to_owned())
         }
-        TrainError::NotStored { path } => {
-            Some(format!("`git ml pull` fetches them, or `git ml track {path}` where the files are"))
-        }
+        TrainError::NotStored { path } => Some(format!(
+            "`git ml pull` fetches them, or `git ml track {}` where the files are",
+            shell_word(path.as_str())
+        )),
         TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
         TrainError::Track(error) => track_hint(error),
         TrainError::Run(error) => run_hint(error),
@@ -357,10 +358,11 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::NotTrackable { path, reason } => Some(untrackable_hint(path, reason)),
         TrackError::NotFound { .. } => Some("check the path".to_owned()),
         TrackError::NotTracked { path } => {
-            Some(format!("`git ml track {path}` tracks it, `git ml status` lists what is"))
+            Some(format!("`git ml track {}` tracks it, `git ml status` lists what is", shell_word(path.as_str())))
         }
         TrackError::WouldOverwrite { path, .. } => {
-            Some(format!("keep it with `git ml track {path}`, or lose it with `git ml checkout --force {path}`"))
+            let word = shell_word(path.as_str());
+            Some(format!("keep it with `git ml track {word}`, or lose it with `git ml checkout --force {word}`"))
         }
         TrackError::NotStored { path, .. } => {
             Some(format!("`git ml pull` fetches it from a remote, `git ml status {path}` shows how it stands"))

@@ -7,6 +7,7 @@ use crate::config::Experiment;
 use crate::run::{Launch, LiveRun, capture_environment, inputs_from_pointers};
 use crate::track::Workspace;
 
+use super::output::shell_word;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value, train};
 
@@ -134,7 +135,7 @@ fn fill_in(command: &str, params: &BTreeMap<String, String>) -> Result<String, (
                 return Err((format!("parameter `{name}` has a NUL"), "give it without".to_owned()));
             }
             Some(value) => {
-                line.push_str(&quoted(value));
+                line.push_str(&shell_word(value));
                 rest = &after[end + 1..];
             }
             None if is_place => {
@@ -149,15 +150,6 @@ fn fill_in(command: &str, params: &BTreeMap<String, String>) -> Result<String, (
     }
     line.push_str(rest);
     Ok(line)
-}
-
-/// A word of the shell with exactly this text.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// An output at a place: named after it, a model where its name says so.

@@ -9,7 +9,7 @@ use crate::id::{ArtifactId, CommitId};
 use crate::remote::{Configured, Remote, configured};
 use crate::track::{POINTER_SUFFIX, State, Status, Workspace};
 
-use super::output::{Align, Table, print_json, print_line, printable, size};
+use super::output::{Align, Table, print_json, print_line, printable, shell_word, size};
 use super::{Context, Failure};
 
 /// Show which artifacts changed, are missing or not stored
@@ -132,7 +132,8 @@ fn notes(status: &Status) -> Vec<String> {
                 1 => "1 file differs".to_owned(),
                 others => format!("{others} files differ"),
             };
-            let ways = format!("`git ml track {path}` keeps that, `git ml checkout {path}` undoes it");
+            let word = shell_word(path.as_str());
+            let ways = format!("`git ml track {word}` keeps that, `git ml checkout {word}` undoes it");
             notes.push(format!("{path}: {differing}; {ways}"));
             notes.extend(status.changes.iter().map(|change| format!("  {change}")));
             let others = status.differing.saturating_sub(status.changes.len());
@@ -140,7 +141,10 @@ fn notes(status: &Status) -> Vec<String> {
                 notes.push(format!("  and {others} more"));
             }
         }
-        State::Missing => notes.push(format!("{path}: not in the work tree: `git ml checkout {path}`")),
+        State::Missing => {
+            let word = shell_word(path.as_str());
+            notes.push(format!("{path}: not in the work tree: `git ml checkout {word}`"));
+        }
         State::Unstored => notes.push(format!("{path}: its content is not in this store: `git ml pull`")),
     }
     if !status.pointer_in_git {

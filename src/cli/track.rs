@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::id::ArtifactId;
 use crate::track::{ArtifactType, Pointer, TrackOptions, Tracked};
 
-use super::output::{Bar, count, print_json, print_line, size};
+use super::output::{Bar, count, print_json, print_line, shell_word, size};
 use super::{Context, Failure};
 
 /// Store files or folders and write pointers for git to track
@@ -81,7 +81,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if !args.dry_run && !changed.is_empty() {
         let top = workspace.repository.work_dir()?;
         let in_top = context.folder.canonicalize().is_ok_and(|folder| folder == top);
-        let git = if in_top { "git".to_owned() } else { format!("git -C {}", quoted(&top.to_string_lossy())) };
+        let git = if in_top { "git".to_owned() } else { format!("git -C {}", shell_word(&top.to_string_lossy())) };
         context.say(&format!("next: `{git} add {}`", to_add(&changed).join(" ")));
     }
     Ok(())
@@ -150,17 +150,11 @@ fn to_add(tracked: &[&Tracked]) -> Vec<String> {
     for tracked in tracked {
         let folder = tracked.path.parent().map(|folder| format!("{folder}/")).unwrap_or_default();
         for name in [tracked.pointer_path.to_string(), format!("{folder}.gitignore")] {
-            let name = quoted(&name);
+            let name = shell_word(&name);
             if !names.contains(&name) {
                 names.push(name);
             }
         }
     }
     names
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

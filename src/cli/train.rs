@@ -8,7 +8,7 @@ use crate::run::Run;
 use crate::track::{State, Workspace};
 use crate::train::{Recipe, TrainError, TrainOptions, find_worker, train};
 
-use super::output::number;
+use super::output::{number, shell_word};
 use super::run::Options;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value};
@@ -92,7 +92,7 @@ fn warn_of_changed_data(context: &Context, workspace: &Workspace, experiment: &E
     let Ok(statuses) = workspace.status(std::slice::from_ref(&path)) else { return };
     if statuses.iter().any(|status| status.path == path && status.state == State::Modified) {
         context.warn(&format!("{path} has changes that are not tracked; the training reads it as it was tracked"));
-        context.say(&format!("hint: `git ml track {path}` tracks it as it is now"));
+        context.say(&format!("hint: `git ml track {}` tracks it as it is now", shell_word(path.as_str())));
     }
 }
 
