@@ -22,3 +22,4 @@ pub mod track;
 pub mod train;
 pub mod tui;
 pub mod verify;
+pub mod words;

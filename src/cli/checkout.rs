@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::track::CheckedOut;
+use crate::words::count;
 
-use super::output::{Bar, count, print_json, print_line};
+use super::output::{Bar, print_json, print_line};
 use super::{Context, Failure};
 
 /// Bring data in line with the pointers

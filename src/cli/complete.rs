@@ -17,8 +17,7 @@ use crate::registry::Registry;
 use crate::remote::configured;
 use crate::run::{Run, Runs};
 use crate::track::Workspace;
-
-use super::output::printable;
+use crate::words::printable;
 
 /// The candidates for the word at `at` of `words`, one a line, each with a tab and a remark where there is one.
 pub(crate) fn lines(command: clap::Command, folder: &Path, words: Vec<OsString>, at: usize) -> Vec<String> {

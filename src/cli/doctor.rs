@@ -13,8 +13,9 @@ use crate::git;
 use crate::hooks::{self, Hook};
 use crate::track::Workspace;
 use crate::train::find_worker;
+use crate::words::{printable, size};
 
-use super::output::{print_json, print_line, printable, size};
+use super::output::{print_json, print_line};
 use super::{Context, Failure};
 
 /// Below this much free space a training's outputs may not fit.

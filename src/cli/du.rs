@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::id::ArtifactId;
 use crate::track::Pointer;
+use crate::words::{count, size};
 
-use super::output::{Align, Table, count, print_json, print_line, size};
+use super::output::{Align, Table, print_json, print_line};
 use super::{Context, Failure};
 
 /// Show how much the artifacts and the store take

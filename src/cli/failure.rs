@@ -19,8 +19,9 @@ use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
+use crate::words::printable;
 
-use super::output::{printable, shell_word};
+use super::output::shell_word;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

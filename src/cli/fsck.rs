@@ -6,8 +6,9 @@ use crate::id::PackId;
 use crate::run::Runs;
 use crate::store::Salvaged;
 use crate::verify::{Code, Finding, Scope, Severity, verify};
+use crate::words::count;
 
-use super::output::{Bar, count, print_json, print_line};
+use super::output::{Bar, print_json, print_line};
 use super::verify::print_findings;
 use super::{Context, Failure};
 

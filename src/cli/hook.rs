@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::git::Repository;
 use crate::hooks::{self, Changed, Installed, Outcome};
 use crate::id::CommitId;
+use crate::words::count;
 
-use super::output::{Bar, count, print_line};
+use super::output::{Bar, print_line};
 use super::{Context, Failure};
 
 /// Bytes that git may say to the hook before a push.

@@ -2,8 +2,9 @@
 
 use crate::hooks::{self, HookError, Outcome};
 use crate::init::{self, Done, Template, find_template, templates};
+use crate::words::{count, size};
 
-use super::output::{Align, Bar, Table, count, print_line, size};
+use super::output::{Align, Bar, Table, print_line};
 use super::{Context, Failure};
 
 /// Set up git ml in this repository, or start a project from a template

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::query::{self, Query, SortKey};
 use crate::run::Run;
+use crate::words::{ago, duration};
 
-use super::output::{Align, Table, ago, duration, number, print_json, print_line};
+use super::output::{Align, Table, number, print_json, print_line};
 use super::{Context, Failure, runs};
 
 /// Metrics that a table shows where none are asked for.

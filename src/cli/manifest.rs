@@ -7,8 +7,8 @@ use crate::files::RelPath;
 use crate::registry::{Registry, Resolved};
 use crate::store::Mode;
 use crate::track::Workspace;
+use crate::words::count;
 
-use super::output::count;
 use super::{Context, Failure};
 
 /// Print the list of an artifact's files

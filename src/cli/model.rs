@@ -11,8 +11,9 @@ use crate::id::{ArtifactId, CommitId, RunId};
 use crate::registry::{Model, Registry, RegistryEvent, Version, check_alias_name, parse_version};
 use crate::run::{MetricSummary, Runs};
 use crate::track::Workspace;
+use crate::words::{ago, printable};
 
-use super::output::{Align, Table, ago, number, print_json, print_line, printable};
+use super::output::{Align, Table, number, print_json, print_line};
 use super::{Context, Failure};
 
 /// Register models, move aliases, look at versions

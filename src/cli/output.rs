@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::track::Progress;
+use crate::words::printable;
 
 use super::{Context, Failure};
 
@@ -74,14 +74,6 @@ impl Table {
     }
 }
 
-/// Text that cannot move the cursor or colour the terminal: control characters are escaped.
-pub(crate) fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
 /// A word that a shell takes as exactly this text.
 pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
@@ -89,52 +81,6 @@ pub(crate) fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// A size for people: `1.5 MiB`.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-/// A number of things: `1 file`, `2 files`.
-pub(crate) fn count(number: u64, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
-}
-
-/// A length of time for people: `0.3s`, `12s`, `3m 05s`, `2h 07m`.
-pub(crate) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "?".to_owned();
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        _ if seconds < 9.95 => format!("{seconds:.1}s"),
-        0..60 => format!("{whole}s"),
-        60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
-        _ => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-/// How long ago something was, for people: `5m ago`, `3d ago`.
-pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second() - time.as_second();
-    match seconds {
-        ..5 => "just now".to_owned(),
-        5..60 => format!("{seconds}s ago"),
-        60..3600 => format!("{}m ago", seconds / 60),
-        3600..172_800 => format!("{}h ago", seconds / 3600),
-        _ => format!("{}d ago", seconds / 86_400),
-    }
 }
 
 /// A metric's value for people: four significant digits, without needless zeros.
@@ -205,17 +151,11 @@ mod tests {
 
     #[test]
     fn values_read_well() {
-        assert_eq!([size(0), size(1023), size(1024), size(1_572_864)], ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]);
-        assert_eq!(
-            [duration(0.04), duration(12.4), duration(185.0), duration(7620.0)],
-            ["0.0s", "12s", "3m 05s", "2h 07m"]
-        );
         assert_eq!(
             [number(0.98765), number(0.5), number(123_456.0), number(1e-7)],
             ["0.9877", "0.5", "123456", "1.000e-7"]
         );
         assert_eq!([number(f64::NAN), number(f64::NEG_INFINITY), number(0.0)], ["NaN", "-Infinity", "0"]);
-        assert_eq!([count(1, "file"), count(3, "file")], ["1 file", "3 files"]);
     }
 
     #[test]

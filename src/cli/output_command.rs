@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::words::{count, size};
+
 use super::metric::active_run;
-use super::output::{count, size};
 use super::{Context, Failure};
 
 /// Store a file or folder as an output of the run that this is called in

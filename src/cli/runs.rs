@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::run::{Run, Runs};
 use crate::track::Workspace;
+use crate::words::printable;
 
-use super::output::printable;
 use super::{Context, Failure};
 
 /// Records that cannot be read and are named; the rest is counted.

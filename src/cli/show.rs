@@ -5,8 +5,9 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::run::{Point, Run, Runs};
+use crate::words::{count, duration, printable, size};
 
-use super::output::{Align, Table, count, duration, number, print_json, print_line, printable, size};
+use super::output::{Align, Table, number, print_json, print_line};
 use super::{Context, Failure, runs};
 
 /// Show one run

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::id::{ArtifactId, CommitId};
 use crate::remote::{Configured, Remote, configured};
 use crate::track::{POINTER_SUFFIX, State, Status, Workspace};
+use crate::words::{printable, size};
 
-use super::output::{Align, Table, print_json, print_line, printable, shell_word, size};
+use super::output::{Align, Table, print_json, print_line, shell_word};
 use super::{Context, Failure};
 
 /// Show which artifacts changed, are missing or not stored

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::id::ArtifactId;
 use crate::track::{ArtifactType, Pointer, TrackOptions, Tracked};
+use crate::words::{count, size};
 
-use super::output::{Bar, count, print_json, print_line, shell_word, size};
+use super::output::{Bar, print_json, print_line, shell_word};
 use super::{Context, Failure};
 
 /// Store files or folders and write pointers for git to track

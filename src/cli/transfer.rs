@@ -9,8 +9,9 @@ use crate::id::ArtifactId;
 use crate::registry::Registry;
 use crate::remote::{Configured, RemoteError, Transferred, configured};
 use crate::track::{TrackError, Workspace};
+use crate::words::{count, size};
 
-use super::output::{Bar, count, print_json, print_line, size};
+use super::output::{Bar, print_json, print_line};
 use super::{Context, Failure};
 
 /// Send tracked artifacts and registered versions to a remote

@@ -2,8 +2,9 @@
 
 use crate::config::{self, Config, Experiment};
 use crate::git::Repository;
+use crate::words::{count, printable};
 
-use super::output::{count, print_line, printable};
+use super::output::print_line;
 use super::{Context, Failure};
 
 /// Approve what this repository's ml.toml may run

@@ -4,8 +4,9 @@ use clap::ValueEnum;
 
 use crate::registry::Registry;
 use crate::verify::{Checked, Finding, Report, Scope, Severity, verify};
+use crate::words::{count, printable, size};
 
-use super::output::{Bar, count, print_json, print_line, printable, size};
+use super::output::{Bar, print_json, print_line};
 use super::{Context, Failure};
 
 /// Check artifacts, runs, the registry and refs

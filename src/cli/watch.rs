@@ -6,8 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
 use crate::run::{Ended, Observer};
+use crate::words::{duration, printable};
 
-use super::output::{duration, number, printable};
+use super::output::number;
 use super::{Context, Failure};
 
 /// Passes on what a run prints, and shows how far it is where stderr is a terminal.

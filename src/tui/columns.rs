@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::run::{Run, RunStatus, smaller_is_better};
+use crate::words;
 
 use super::text;
 
@@ -72,8 +73,8 @@ impl Column {
             Kind::Status | Kind::Spark(_) => String::new(),
             Kind::Name => run.name.clone(),
             Kind::Experiment => run.experiment.clone().unwrap_or_default(),
-            Kind::Started => text::ago(run.started, now),
-            Kind::Duration => text::duration(seconds(run, now)),
+            Kind::Started => words::ago(run.started, now),
+            Kind::Duration => words::duration(seconds(run, now)),
             Kind::Commit => format!("{}{}", run.commit.short(), if run.dirty { "*" } else { "" }),
             Kind::Metric(name) => match run.metrics.get(name) {
                 Some(summary) => text::number(summary.last, self.decimals),

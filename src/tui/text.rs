@@ -1,4 +1,4 @@
-//! Text for narrow places: numbers, times, sizes, and what a program wrote to its log.
+//! Text for narrow places: numbers, moments, and what a program wrote to its log.
 
 use jiff::Timestamp;
 use ratatui::style::Style;
@@ -89,58 +89,9 @@ pub(super) fn lone_number(value: f64) -> String {
     number(value, decimals(std::iter::once(value)))
 }
 
-/// A length of time: `0.3s`, `12s`, `3m 05s`, `2h 07m`, `3d 04h`.
-pub(super) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "?".to_owned();
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        _ if seconds < 9.95 => format!("{seconds:.1}s"),
-        0..60 => format!("{whole}s"),
-        60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
-        3600..86_400 => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
-        _ => format!("{}d {:02}h", whole / 86_400, whole % 86_400 / 3600),
-    }
-}
-
-/// How long ago: `now`, `12s ago`, `5m ago`, `3h ago`, `9d ago`, then the day: `3 Nov`, `Nov 2025`.
-pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second() - time.as_second();
-    match seconds {
-        ..3 => "now".to_owned(),
-        3..60 => format!("{seconds}s ago"),
-        60..3600 => format!("{}m ago", seconds / 60),
-        3600..172_800 => format!("{}h ago", seconds / 3600),
-        172_800..2_592_000 => format!("{}d ago", seconds / 86_400),
-        2_592_000..25_920_000 => time.strftime("%-d %b").to_string(),
-        _ => time.strftime("%b %Y").to_string(),
-    }
-}
-
 /// The day and time in UTC.
 pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// A size: `1.5 MiB`.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-/// A number of things: `1 file`, `2 files`.
-pub(super) fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// The lines of a log as a terminal would have left them: without colours and cursor movements, and of a line that was
@@ -241,14 +192,5 @@ mod tests {
         assert_eq!(shorten("ab", 0), "");
         assert_eq!(shorten("a\x1b[2Jb", 20), "a\u{fffd}[2Jb");
         assert_eq!(take("ééé", 2), "éé");
-    }
-
-    #[test]
-    fn times_read_well() {
-        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let past = |seconds: i64| ago(Timestamp::from_second(now.as_second() - seconds).unwrap(), now);
-        assert_eq!([past(-5), past(59), past(3599), past(90_000)], ["now", "59s ago", "59m ago", "25h ago"]);
-        assert_eq!([past(86_400 * 29), past(86_400 * 31), past(86_400 * 400)], ["29d ago", "20 Oct", "Oct 2025"]);
-        assert_eq!([duration(0.04), duration(65.0), duration(90_000.0)], ["0.0s", "1m 05s", "1d 01h"]);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// A module imports only from lower floors: never from its own, never from above.
 const FLOORS: &[&[&str]] = &[
-    &["id", "files"],
+    &["id", "files", "words"],
     &["git", "store", "config"],
     &["track"],
     &["run", "remote"],

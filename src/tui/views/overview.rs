@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::run::{Run, RunStatus, smaller_is_better};
+use crate::words;
 
 use super::super::app::{App, Load};
 use super::super::detail::Detail;
@@ -102,8 +103,8 @@ fn lines(run: &Run, detail: &Detail, width: usize, theme: &Theme, now: Timestamp
     if !run.outputs.is_empty() {
         sheet.heading("Outputs");
         for output in &run.outputs {
-            let files = text::count(usize::try_from(output.files).unwrap_or(usize::MAX), "file");
-            let what = format!("{files}, {}", text::size(output.bytes));
+            let files = words::count(output.files, "file");
+            let what = format!("{files}, {}", words::size(output.bytes));
             sheet.lines.push(artifact(output.name.clone(), &output.id.short(), what, width, theme));
         }
     }
@@ -128,20 +129,20 @@ fn status(run: &Run, sheet: &mut Sheet<'_>, now: Timestamp) {
     if let Some(reason) = &run.reason {
         sheet.field("reason", reason, theme.bad);
     }
-    let (moment, ago) = (text::moment(run.started), text::ago(run.started, now));
+    let (moment, ago) = (text::moment(run.started), words::ago(run.started, now));
     let both = format!("{moment}, {ago}");
     let room = sheet.width.saturating_sub(LABEL + GAP);
     sheet.field("started", if text::width(&both) <= room { &both } else { &moment }, theme.text);
-    let mut took = text::duration(columns::seconds(run, now));
+    let mut took = words::duration(columns::seconds(run, now));
     if let Some(seconds) = run.cpu_s {
-        took = format!("{took}, CPU {}", text::duration(seconds));
+        took = format!("{took}, CPU {}", words::duration(seconds));
     }
     sheet.field("time", &took, theme.text);
 }
 
 fn readable<'a>(name: &'a str, value: &str) -> (&'a str, String) {
     match (name.strip_suffix("_bytes"), value.parse()) {
-        (Some(name), Ok(bytes)) => (name, text::size(bytes)),
+        (Some(name), Ok(bytes)) => (name, words::size(bytes)),
         _ => (name, value.to_owned()),
     }
 }

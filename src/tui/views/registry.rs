@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::registry::{Model, Version};
+use crate::words;
 
 use super::super::app::{App, Load};
 use super::super::layout::{self, split_top};
@@ -127,7 +128,7 @@ fn versions(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let Some(model) = app.models.model() else { return };
     let active = app.models.focus == Focus::Versions;
     let versions: Vec<&Version> = app.models.versions().collect();
-    let right = Line::styled(text::count(versions.len(), "version"), theme.dim);
+    let right = Line::styled(words::count(versions.len() as u64, "version"), theme.dim);
     let room = usize::from(area.width.saturating_sub(20));
     let title = Line::styled(text::shorten(&model.name, room), theme.strong);
     let inner = parts::panel(title, right, active, theme, area, buffer);
@@ -186,7 +187,7 @@ fn version_cell(
             let commit = version.commit.map_or_else(String::new, |commit| commit.short());
             Cell::new(&commit, theme.dim, width, false)
         }
-        Column::Registered => Cell::new(&text::ago(version.registered, app.now), theme.dim, width, true),
+        Column::Registered => Cell::new(&words::ago(version.registered, app.now), theme.dim, width, true),
         Column::By => {
             let name = version.by.split('<').next().unwrap_or_default().trim();
             Cell::new(name, theme.dim, width, false)
@@ -204,7 +205,7 @@ fn history(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     };
     let width = usize::from(inner.width.saturating_sub(2));
     for (event, y) in events.iter().zip(inner.y..inner.bottom()) {
-        let when = Cell::new(&text::ago(event.commit.time, app.now), theme.dim, 8, true);
+        let when = Cell::new(&words::ago(event.commit.time, app.now), theme.dim, 8, true);
         let author = text::shorten(&event.commit.author, 20);
         let room = width.saturating_sub(8 + GAP);
         let why = event.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));

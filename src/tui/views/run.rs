@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::run::Run;
+use crate::words;
 
 use super::super::app::{App, Load};
 use super::super::detail::Pane;
@@ -44,7 +45,7 @@ fn title(app: &App, run: &Run, wide: bool, theme: &Theme, area: Rect, buffer: &m
     });
     let right = if wide { Line::default() } else { Line::from_iter(panes) };
     let status = format!("{} {}", parts::mark(run.status, app.now), run.status.as_str());
-    let time = text::duration(columns::seconds(run, app.now));
+    let time = words::duration(columns::seconds(run, app.now));
     let room = usize::from(area.width).saturating_sub(right.width() + status.len() + time.len() + 8);
     let left = Line::from(vec![
         Span::styled(format!(" {}", text::shorten(&run.name, room)), theme.strong),
@@ -62,7 +63,7 @@ fn log(app: &App, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) 
     let place = match (back, app.current_run().map(|run| run.status)) {
         (0, Some(crate::run::RunStatus::Running)) => "following".to_owned(),
         (0, _) => String::new(),
-        (back, _) => format!("{} below", text::count(back, "line")),
+        (back, _) => format!("{} below", words::count(back as u64, "line")),
     };
     let right = Line::styled(place, theme.dim);
     let inner = parts::panel(Line::styled("Log", theme.strong), right, active, theme, area, buffer);

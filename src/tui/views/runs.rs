@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use crate::run::Run;
+use crate::words;
 
 use super::super::app::{App, Load};
 use super::super::columns::{Column, GAP, Kind};
@@ -31,8 +32,8 @@ fn table(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let table = &app.table;
     let (shown, all) = (table.shown().len(), table.all().len());
     let count = match table.state {
-        Load::Ready(()) if shown < all => format!("{shown} of {}", text::count(all, "run")),
-        Load::Ready(()) => text::count(all, "run"),
+        Load::Ready(()) if shown < all => format!("{shown} of {}", words::count(all as u64, "run")),
+        Load::Ready(()) => words::count(all as u64, "run"),
         Load::Waiting | Load::Failed(_) => String::new(),
     };
     let unread = match table.problems.len() {
