@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::registry::{Model, Registry, RegistryEvent, Version, check_alias_name, parse_version};
-use crate::run::{MetricSummary, Runs};
+use crate::run::Runs;
 use crate::track::Workspace;
 use crate::words::{ago, printable};
 
 use super::output::{Align, Table, number, print_json, print_line};
+use super::runs::json_metrics;
 use super::{Context, Failure};
 
 /// Register models, move aliases, look at versions
@@ -143,7 +145,7 @@ struct VersionView<'a> {
     id: ArtifactId,
     run: Option<RunId>,
     commit: Option<CommitId>,
-    metrics: &'a BTreeMap<String, MetricSummary>,
+    metrics: Value,
     registered: Timestamp,
     by: &'a str,
     note: Option<&'a str>,
@@ -158,7 +160,7 @@ impl<'a> VersionView<'a> {
             id: version.id,
             run: version.run,
             commit: version.commit,
-            metrics: &version.metrics,
+            metrics: json_metrics(&version.metrics),
             registered: version.registered,
             by: &version.by,
             note: version.note.as_deref(),

@@ -1,8 +1,10 @@
 //! What the commands about runs share: opening them, and their JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::run::{Run, Runs};
+use crate::run::{MetricSummary, Run, Runs};
 use crate::track::Workspace;
 use crate::words::printable;
 
@@ -59,21 +61,21 @@ pub(super) fn json_number(value: f64) -> Value {
     }
 }
 
+/// Metrics in short, as every document has them.
+pub(super) fn json_metrics(metrics: &BTreeMap<String, MetricSummary>) -> Value {
+    let short = |metric: &MetricSummary| {
+        json!({
+            "last": json_number(metric.last),
+            "min": json_number(metric.min),
+            "max": json_number(metric.max),
+            "best_step": metric.best_step,
+        })
+    };
+    metrics.iter().map(|(name, metric)| (name.clone(), short(metric))).collect::<serde_json::Map<_, _>>().into()
+}
+
 /// A run as `git ml log --json` has it.
 pub(super) fn summary(run: &Run) -> Value {
-    let metrics: serde_json::Map<String, Value> = run
-        .metrics
-        .iter()
-        .map(|(name, metric)| {
-            let short = json!({
-                "last": json_number(metric.last),
-                "min": json_number(metric.min),
-                "max": json_number(metric.max),
-                "best_step": metric.best_step,
-            });
-            (name.clone(), short)
-        })
-        .collect();
     json!({
         "id": run.id,
         "name": run.name,
@@ -86,7 +88,7 @@ pub(super) fn summary(run: &Run) -> Value {
         "ended": run.ended,
         "duration_s": run.duration_s,
         "params": run.params,
-        "metrics": metrics,
+        "metrics": json_metrics(&run.metrics),
         "tags": run.tags,
         "inputs": run.inputs,
         "outputs": run.outputs,

@@ -81,6 +81,7 @@ fn show_prints_the_contract() {
     assert_eq!(shown["aliases"], serde_json::json!(["production"]));
     assert_eq!(shown["metrics"]["accuracy"]["last"], 0.9);
     assert_eq!(shown["metrics"]["accuracy"]["best_step"], 3);
+    assert!(shown["metrics"]["accuracy"].get("count").is_none(), "the shape of git ml log");
     assert_eq!(shown["by"], "Ada Tester <ada@example.com>");
     assert!(shown["note"].is_null());
     let run = json(&sandbox, &["show", "@", "--json"]);
