@@ -10,6 +10,6 @@ mod protocol;
 mod recipe;
 
 pub use launch::{TrainError, TrainOptions, find_worker, train, worker_versions};
-pub use model_file::{FileSpec, ModelFile, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
+pub use model_file::{FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
 pub use protocol::{DataSource, Job, PROTOCOL_VERSION, Progress};
 pub use recipe::{ModelConfig, Recipe, RecipeError};

@@ -22,8 +22,10 @@ pub struct ModelFile {
     pub input: TensorSpec,
     /// What it gives.
     pub output: TensorSpec,
-    /// What has to be done to pixels, and what the model does itself.
+    /// What has to be done to pixels before the model gets them.
     pub preprocessing: Preprocessing,
+    /// What the model then does itself, first of all: nobody has to do it again.
+    pub built_in_normalization: Normalization,
     /// What it was trained on.
     pub data: TrainedOn,
     /// How the examples were divided.
@@ -47,14 +49,19 @@ pub struct TensorSpec {
     pub layout: String,
 }
 
-/// From a file's pixels to the model's input, and on.
+/// From a file's pixels to the model's input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Pixels have to be divided by this.
     pub divide_by: f64,
-    /// The model then subtracts this itself,
+}
+
+/// From the model's input to what its first layer gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Normalization {
+    /// What is subtracted: the mean of the pixels it was trained on.
     pub mean: f64,
-    /// and divides by this.
+    /// What it is divided by then: their standard deviation.
     pub deviation: f64,
 }
 

@@ -12,7 +12,9 @@ use std::path::Path;
 use git_ml::files::{self, Durability};
 use git_ml::train::data::{ImageData, Split};
 use git_ml::train::evaluation::{Prediction, Report};
-use git_ml::train::{DataSource, FileSpec, Job, ModelFile, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
+use git_ml::train::{
+    DataSource, FileSpec, Job, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -103,7 +105,8 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
         architecture: job.recipe.model.clone(),
         input: tensor("images", vec![-1, 1, trained.shape.height, trained.shape.width], "NCHW"),
         output: tensor("logits", vec![-1, trained.shape.classes], "NC"),
-        preprocessing: Preprocessing { divide_by: trained.scale, mean: trained.mean, deviation: trained.deviation },
+        preprocessing: Preprocessing { divide_by: trained.scale },
+        built_in_normalization: Normalization { mean: trained.mean, deviation: trained.deviation },
         data: TrainedOn {
             path: job.recipe.data.clone(),
             artifact: match &job.data {
