@@ -38,7 +38,7 @@ impl RunLog {
     }
 
     /// Logs metrics, at a step or for the whole run.
-    pub(crate) fn metrics(&mut self, step: Option<u32>, values: &[(&str, f64)]) -> Result<()> {
+    pub(crate) fn metrics(&mut self, step: Option<u64>, values: &[(&str, f64)]) -> Result<()> {
         let metrics: serde_json::Map<_, _> =
             values.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let line = match step {

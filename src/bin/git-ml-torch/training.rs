@@ -16,6 +16,8 @@ use crate::say;
 
 /// Examples at a time where nothing is learnt; it decides no result.
 const EVALUATION_BATCH: usize = 500;
+/// Points of `batch_loss` in an epoch, so that a long epoch shows how it goes, and leaves that if it is cut short.
+const LOGGED_STEPS: u64 = 20;
 /// The stream of shuffles of the first epoch; 0 is the split's.
 const FIRST_STREAM: u64 = 1;
 
@@ -149,6 +151,9 @@ fn train_epoch(
         optimizer.backward_step(&loss);
         sums.add(value * indexes.len() as f64, &no_grad(|| logits.argmax(-1, false)), &labels, indexes.len());
         clock.count(indexes.len());
+        if step % steps.div_ceil(LOGGED_STEPS) == 0 {
+            log.metrics(Some(u64::from(epoch - 1) * steps + step), &[("batch_loss", value)])?;
+        }
         log.progress(|| clock.progress(epoch, step, steps, &sums))?;
     }
     Ok(sums.means())
@@ -242,7 +247,7 @@ fn report(measured: &Epoch, epochs: u32, log: &mut RunLog) -> Result<()> {
         line += &format!("; validation: loss {loss:.4}, accuracy {accuracy:.4}");
     }
     say(&line);
-    log.metrics(Some(epoch), &metrics)
+    log.metrics(Some(epoch.into()), &metrics)
 }
 
 /// Sums over the examples of an epoch.
