@@ -7,6 +7,8 @@ pub mod edit;
 mod parse;
 pub mod trust;
 
+pub use parse::is_plain_name;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

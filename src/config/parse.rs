@@ -20,10 +20,15 @@ pub(super) fn parse(text: &str) -> Result<Config, String> {
     Ok(config)
 }
 
+/// Whether a name is letters, digits, `.`, `_` and `-`, and begins with a letter or digit.
+pub fn is_plain_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain)
+}
+
 /// What is wrong with an experiment, beside the key it is wrong with.
 fn check<'a>(name: &str, experiment: &'a Experiment) -> Result<(), (Option<&'a str>, String)> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(is_plain) {
+    if !is_plain_name(name) {
         return Err((
             None,
             "a name is letters, digits, `.`, `_` and `-`, and begins with a letter or digit".to_owned(),

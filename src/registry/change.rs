@@ -82,10 +82,8 @@ impl Registry<'_> {
             let edits = vec![TreeEdit { path, content: Some(text.into_bytes()) }];
             Ok(Some(Wanted { edits, message: register_message(&version, run_name) }))
         })?;
-        Ok(match found {
-            Some(version) => Registered { version, is_new: false },
-            None => Registered { version, is_new: true },
-        })
+        let is_new = found.is_none();
+        Ok(Registered { version: found.unwrap_or(version), is_new })
     }
 
     /// Points an alias to a version; returns what it pointed to before.
@@ -96,8 +94,7 @@ impl Registry<'_> {
         version: u64,
         note: Option<&str>,
     ) -> Result<Option<u64>, RegistryError> {
-        let expected = self.alias(model, alias)?;
-        self.move_alias(EventKind::Alias, model, alias, expected, Some(version), note)
+        self.point_alias(EventKind::Alias, model, alias, version, note)
     }
 
     /// Points an alias to a version that is to take over; returns what it pointed to before.
@@ -108,16 +105,33 @@ impl Registry<'_> {
         version: u64,
         note: Option<&str>,
     ) -> Result<Option<u64>, RegistryError> {
+        self.point_alias(EventKind::Promote, model, alias, version, note)
+    }
+
+    /// The version that an alias points to; an error if there is no such alias.
+    fn present_alias(&self, model: &str, alias: &str) -> Result<u64, RegistryError> {
+        let no_alias = || RegistryError::NoAlias { model: model.to_owned(), alias: alias.to_owned() };
+        self.alias(model, alias)?.ok_or_else(no_alias)
+    }
+
+    /// Moves an alias from where it is now.
+    fn point_alias(
+        &self,
+        kind: EventKind,
+        model: &str,
+        alias: &str,
+        version: u64,
+        note: Option<&str>,
+    ) -> Result<Option<u64>, RegistryError> {
         let expected = self.alias(model, alias)?;
-        self.move_alias(EventKind::Promote, model, alias, expected, Some(version), note)
+        self.move_alias(kind, model, alias, expected, Some(version), note)
     }
 
     /// Points an alias back to where it was before its last move; returns where that was from and to.
     ///
     /// Rolling back again goes one step further back, not forth.
     pub fn rollback(&self, model: &str, alias: &str, note: Option<&str>) -> Result<(u64, u64), RegistryError> {
-        let no_alias = || RegistryError::NoAlias { model: model.to_owned(), alias: alias.to_owned() };
-        let from = self.alias(model, alias)?.ok_or_else(no_alias)?;
+        let from = self.present_alias(model, alias)?;
         let to = self.before(model, alias, from)?;
         let to = to.ok_or_else(|| RegistryError::NothingBefore { model: model.to_owned(), alias: alias.to_owned() })?;
         self.move_alias(EventKind::Rollback, model, alias, Some(from), Some(to), note)?;
@@ -126,8 +140,7 @@ impl Registry<'_> {
 
     /// Removes an alias; returns what it pointed to.
     pub fn remove_alias(&self, model: &str, alias: &str, note: Option<&str>) -> Result<u64, RegistryError> {
-        let no_alias = || RegistryError::NoAlias { model: model.to_owned(), alias: alias.to_owned() };
-        let from = self.alias(model, alias)?.ok_or_else(no_alias)?;
+        let from = self.present_alias(model, alias)?;
         self.move_alias(EventKind::Unalias, model, alias, Some(from), None, note)?;
         Ok(from)
     }

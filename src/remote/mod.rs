@@ -13,7 +13,7 @@ pub use configured::{Configured, Scope, configure, configured};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, is_plain_name};
 use crate::files::FileError;
 use crate::git::GitError;
 use crate::id::{ArtifactId, PackId};
@@ -117,9 +117,7 @@ pub fn folder_of(url: &str) -> Result<PathBuf, RemoteError> {
 
 /// Whether `name` can be the name of a remote: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
 pub fn check_name(name: &str) -> Result<(), RemoteError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let is_fine =
-        name.len() <= 128 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain);
+    let is_fine = name.len() <= 128 && is_plain_name(name);
     if is_fine { Ok(()) } else { Err(RemoteError::BadName { name: name.chars().take(64).collect() }) }
 }
 
