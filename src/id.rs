@@ -112,7 +112,7 @@ hex_id! {
     ArtifactId, 32
 }
 hex_id! {
-    /// A pack: the BLAKE3 of the whole pack file.
+    /// A pack: the BLAKE3 of its footer, which lists the digests of all that is in it.
     PackId, 32
 }
 hex_id! {

@@ -7,8 +7,10 @@
 //! Architecture invariant: a pack is checked, every byte of it, before the receiving store names it.
 
 mod configured;
+mod objects;
 
 pub use configured::{Configured, Scope, configure, configured};
+pub use objects::ObjectError;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,12 @@
 //! Checking whole packs, and taking in packs from elsewhere.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::index::NewPacks;
-use super::pack::{self, HEADER_LEN, Header, Kind, MAGIC, PackEntry};
+use super::pack::{self, Footer, HEADER_LEN, Header, Kind, MAGIC, PackEntry};
 use super::reader::{MapReader, decode_and_check};
 use super::{Store, StoreError};
 use crate::files::{Draft, Durability, FileError};
@@ -29,10 +29,8 @@ impl Store {
         let path = self.pack_path(pack);
         let fail = |source| StoreError::Read { what: path.display().to_string(), source };
         let file = File::open(&path).map_err(fail)?;
-        let digest = hash(&file).map_err(fail)?;
-        let mut damages = check_entries(&file, pack).map_err(fail)?;
-        if damages.is_empty() && digest.as_bytes() != pack.as_bytes() {
-            let problem = format!("the file's BLAKE3 is {digest} and not its name");
+        let (named, mut damages) = check_file(&file, pack).map_err(fail)?;
+        if let Some(problem) = misnamed(named, pack).filter(|_| damages.is_empty()) {
             damages.push(Damage { pack: *pack, content: None, problem });
         }
         Ok(damages)
@@ -53,54 +51,49 @@ impl Store {
         let _lock = self.lock_shared()?;
         let mut source = File::open(path).map_err(fail)?;
         let mut draft = Draft::new_in(&self.packs_dir())?;
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let count = match source.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(fail(error)),
-            };
-            hasher.update(&buffer[..count]);
-            let written = draft.file().write_all(&buffer[..count]);
-            written.map_err(|source| StoreError::File(FileError::new("write", draft.path(), source)))?;
-        }
-        let pack = PackId::from_bytes(*hasher.finalize().as_bytes());
-        let mut damages = check_entries(draft.file(), &pack).map_err(fail)?;
+        io::copy(&mut source, draft.file()).map_err(|source| FileError::new("write", draft.path(), source))?;
         let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pack")?.parse::<PackId>().ok());
-        if name.is_some_and(|name| name != pack) {
-            let problem = format!("the file's BLAKE3 is {pack} and not its name");
-            damages.push(Damage { pack, content: None, problem });
-        }
+        let pack = self.take_in(draft, name, &path.display().to_string())?;
+        self.refresh(NewPacks::new())?;
+        Ok(pack)
+    }
+
+    /// Makes a draft a pack of this store once every byte of it is checked. `what` names it in errors.
+    fn take_in(&self, mut draft: Draft, name: Option<PackId>, what: &str) -> Result<PackId, StoreError> {
+        let fail = |source| StoreError::Read { what: what.to_owned(), source };
+        let malformed = |problem| StoreError::Malformed { what: what.to_owned(), problem };
+        let nameless = PackId::from_bytes([0; 32]);
+        let (named, damages) = check_file(draft.file(), &nameless).map_err(fail)?;
         if let Some(Damage { problem, .. }) = damages.into_iter().next() {
-            return Err(StoreError::Malformed { what: path.display().to_string(), problem });
+            return Err(malformed(problem));
+        }
+        let pack = named.ok_or_else(|| malformed("it has no footer".to_owned()))?;
+        if let Some(problem) = name.and_then(|name| misnamed(Some(pack), &name)) {
+            return Err(malformed(problem));
         }
         draft.publish(&self.pack_path(&pack), false, Durability::Synced)?;
-        self.refresh(NewPacks::new())?;
         Ok(pack)
     }
 }
 
-fn hash(file: &File) -> io::Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+/// What is wrong with a pack's name.
+fn misnamed(named: Option<PackId>, name: &PackId) -> Option<String> {
+    let named = named.filter(|named| named != name)?;
+    Some(format!("its footer's BLAKE3 is {named} and not its name"))
 }
 
-/// Checks all of a pack but its name.
-fn check_entries(file: &File, pack: &PackId) -> io::Result<Vec<Damage>> {
+/// Checks all of a pack but its name: what it should be called, if its footer is whole, and what is damaged.
+fn check_file(file: &File, pack: &PackId) -> io::Result<(Option<PackId>, Vec<Damage>)> {
     let mut damages = Vec::new();
     let mut report = |content, problem| damages.push(Damage { pack: *pack, content, problem });
     if let Some(problem) = check_magic(file) {
         report(None, problem);
     }
-    let footer = pack::read_footer(file)?;
-    let entries = match &footer {
-        Ok(entries) => entries.clone(),
+    let (named, entries) = match pack::read_footer(file)? {
+        Ok(Footer { pack_id, entries }) => (Some(pack_id), entries),
         Err(problem) => {
-            report(None, problem.clone());
-            pack::scan(file)?
+            report(None, problem);
+            (None, pack::scan(file)?)
         }
     };
     for entry in &entries {
@@ -113,7 +106,7 @@ fn check_entries(file: &File, pack: &PackId) -> io::Result<Vec<Damage>> {
             report(digest, format!("the {noun} at byte {} {problem}", entry.offset));
         }
     }
-    Ok(damages)
+    Ok((named, damages))
 }
 
 /// What is wrong with a pack's first bytes.

@@ -28,17 +28,17 @@ const LOOSE_PACKS: usize = 16;
 
 /// Where an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Location {
-    pub(super) pack: PackId,
-    pub(super) entry: PackEntry,
+pub(crate) struct Location {
+    pub(crate) pack: PackId,
+    pub(crate) entry: PackEntry,
 }
 
 /// The entries of each pack that is not in the index's file yet.
-pub(super) type NewPacks = BTreeMap<PackId, Vec<PackEntry>>;
+pub(crate) type NewPacks = BTreeMap<PackId, Vec<PackEntry>>;
 
 /// The packs and their entries at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// The packs that records name by number.
     packs: Vec<PackId>,
     /// Records as in the file.
@@ -118,7 +118,7 @@ fn from_record(record: &[u8]) -> Option<PackEntry> {
 
 impl Index {
     /// Reads the index's file; none if it is missing or not as it was written.
-    pub(super) fn load(path: &Path) -> Option<Self> {
+    pub(crate) fn load(path: &Path) -> Option<Self> {
         let bytes = fs::read(path).ok()?;
         let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(ID)?)?;
         let hash = blake3::Hasher::new().update_rayon(body).finalize();
@@ -141,7 +141,7 @@ impl Index {
     }
 
     /// Writes the index's file, in one step.
-    pub(super) fn save(&self, path: &Path) -> Result<(), files::FileError> {
+    pub(crate) fn save(&self, path: &Path) -> Result<(), files::FileError> {
         debug_assert!(self.is_compact());
         let mut bytes = Vec::with_capacity(HEAD + self.packs.len() * ID + self.base.0.len() + ID);
         bytes.extend_from_slice(&MAGIC);
@@ -156,12 +156,12 @@ impl Index {
     }
 
     /// The packs that are there.
-    pub(super) fn packs(&self) -> BTreeSet<PackId> {
+    pub(crate) fn packs(&self) -> BTreeSet<PackId> {
         self.packs.iter().copied().collect()
     }
 
     /// Where an entry is: once for each pack that has it.
-    pub(super) fn find(&self, key: &Key) -> Vec<Location> {
+    pub(crate) fn find(&self, key: &Key) -> Vec<Location> {
         let bytes = key_bytes(key);
         self.records(&bytes)
             .filter_map(|record| {
@@ -172,7 +172,7 @@ impl Index {
     }
 
     /// Whether any pack has an entry.
-    pub(super) fn contains(&self, key: &Key) -> bool {
+    pub(crate) fn contains(&self, key: &Key) -> bool {
         self.records(&key_bytes(key)).next().is_some()
     }
 
@@ -182,13 +182,13 @@ impl Index {
 
     /// How many entries there are, each copy counted.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.base.len() + self.fresh.len()
     }
 
     /// This index with packs added and others taken away. Small ones come out compact, and so does one that has
     /// gathered many loose packs.
-    pub(super) fn changed(&self, added: &NewPacks, gone: &BTreeSet<PackId>) -> Self {
+    pub(crate) fn changed(&self, added: &NewPacks, gone: &BTreeSet<PackId>) -> Self {
         let mut packs = self.packs.clone();
         let mut fresh: Vec<[u8; RECORD]> = self.fresh.0.chunks_exact(RECORD).map(array).collect();
         for (pack, entries) in added {
@@ -204,7 +204,7 @@ impl Index {
     }
 
     /// Whether all is in `base`, as the file has it.
-    pub(super) fn is_compact(&self) -> bool {
+    pub(crate) fn is_compact(&self) -> bool {
         self.packs.len() == self.base_packs
     }
 
@@ -233,7 +233,7 @@ impl Index {
 }
 
 /// Reads what packs say of themselves. A pack that cannot be read is left out: the others still serve.
-pub(super) fn read_packs(packs: impl Iterator<Item = (PackId, std::path::PathBuf)>) -> NewPacks {
+pub(crate) fn read_packs(packs: impl Iterator<Item = (PackId, std::path::PathBuf)>) -> NewPacks {
     let read = |path: &Path| -> io::Result<Vec<PackEntry>> { pack::read_entries(&fs::File::open(path)?) };
     packs.filter_map(|(pack, path)| read(&path).ok().map(|entries| (pack, entries))).collect()
 }

@@ -24,7 +24,9 @@ mod writer;
 
 pub use check::Damage;
 pub use error::StoreError;
+pub(crate) use index::{Index, Location, NewPacks};
 pub use manifest::{Entry, Manifest, Mode};
+pub(crate) use pack::{Header, Key, Kind, PackEntry};
 pub use reader::{FileReader, copy};
 pub use salvage::Salvaged;
 pub use writer::{Writer, Written};
@@ -38,8 +40,6 @@ use std::time::Duration;
 
 use crate::files::{self, Draft, FileLock, LockError, Wait};
 use crate::id::{ArtifactId, Digest, PackId};
-use index::{Index, Location, NewPacks};
-use pack::Key;
 
 /// Bytes that a manifest may have: some ten million files.
 const MANIFEST_LIMIT: u64 = 1 << 30;

@@ -2,37 +2,37 @@
 //!
 //! A pack is the magic `GMLPACK1`; then entries, each a header and the stored bytes; then the footer, which is all
 //! the headers again; then the trailer: the footer's length (u64), the footer's BLAKE3, and the magic `GMLPEND1`. All
-//! numbers are little-endian. A pack is named by the BLAKE3 of the whole file, so no byte of it can change unseen,
-//! and its entries describe themselves, so that damage to the footer costs nothing else.
+//! numbers are little-endian. A pack is named by the BLAKE3 of its footer, which has the digest of every entry, so no
+//! byte of it can change unseen; and its entries describe themselves, so that damage to the footer costs nothing else.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use crate::id::Digest;
+use crate::id::{Digest, PackId};
 
 /// What a pack begins with.
-pub(super) const MAGIC: [u8; 8] = *b"GMLPACK1";
+pub(crate) const MAGIC: [u8; 8] = *b"GMLPACK1";
 /// What a pack ends with.
-pub(super) const END_MAGIC: [u8; 8] = *b"GMLPEND1";
+pub(crate) const END_MAGIC: [u8; 8] = *b"GMLPEND1";
 /// Bytes of an entry's header.
-pub(super) const HEADER_LEN: usize = 46;
+pub(crate) const HEADER_LEN: usize = 46;
 /// Bytes of the trailer: the footer's length, its BLAKE3, the magic.
-pub(super) const TRAILER_LEN: usize = 8 + 32 + 8;
+pub(crate) const TRAILER_LEN: usize = 8 + 32 + 8;
 /// Bytes that a chunk may have; the chunker's own limit is a quarter of it.
-pub(super) const CHUNK_LIMIT: u32 = 1 << 20;
+pub(crate) const CHUNK_LIMIT: u32 = 1 << 20;
 /// Bytes that a file map may have: enough for a file of some two terabytes.
-pub(super) const MAP_LIMIT: u32 = 1 << 30;
+pub(crate) const MAP_LIMIT: u32 = 1 << 30;
 /// Bytes of a file map before its records.
-pub(super) const MAP_HEAD: usize = 8;
+pub(crate) const MAP_HEAD: usize = 8;
 /// Bytes of a record of a file map: a chunk's digest and length.
-pub(super) const MAP_RECORD: usize = 36;
+pub(crate) const MAP_RECORD: usize = 36;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Bytes of a file, under their own BLAKE3.
     Chunk = 0,
     /// The list of a file's chunks, under the BLAKE3 of the whole file.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             0 => Some(Self::Chunk),
             1 => Some(Self::Map),
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// The word for it in messages.
-    pub(super) fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Chunk => "chunk",
             Self::Map => "file map",
@@ -59,25 +59,25 @@ impl Kind {
 
 /// Under what an entry is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
-    pub(super) kind: Kind,
-    pub(super) digest: Digest,
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) digest: Digest,
 }
 
 /// What an entry's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) key: Key,
+pub(crate) struct Header {
+    pub(crate) key: Key,
     /// How the bytes are stored; see [`super::codec`].
-    pub(super) codec: u8,
-    pub(super) raw_len: u32,
-    pub(super) stored_len: u32,
+    pub(crate) codec: u8,
+    pub(crate) raw_len: u32,
+    pub(crate) stored_len: u32,
     /// CRC-32 of the stored bytes.
-    pub(super) crc: u32,
+    pub(crate) crc: u32,
 }
 
 impl Header {
-    pub(super) fn to_bytes(self) -> [u8; HEADER_LEN] {
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = self.key.kind as u8;
         bytes[1] = self.codec;
@@ -89,7 +89,7 @@ impl Header {
     }
 
     /// Reads a header and refuses lengths that no writer makes, before anybody takes memory for them.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let bytes: &[u8; HEADER_LEN] = bytes.try_into().map_err(|_| "the header is cut short")?;
         let kind = Kind::from_byte(bytes[0]).ok_or("the kind of entry is unknown")?;
         let digest = Digest::from_bytes(array(&bytes[10..42]));
@@ -125,7 +125,7 @@ fn is_map_len(len: u32) -> bool {
 }
 
 /// Bytes of a slice whose length the caller has seen to.
-pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(bytes);
     array
@@ -133,38 +133,46 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 /// An entry and where its stored bytes begin in the pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PackEntry {
-    pub(super) header: Header,
-    pub(super) offset: u64,
+pub(crate) struct PackEntry {
+    pub(crate) header: Header,
+    pub(crate) offset: u64,
 }
 
 impl PackEntry {
     /// Where the stored bytes are.
-    pub(super) fn range(&self) -> Range<u64> {
+    pub(crate) fn range(&self) -> Range<u64> {
         self.offset..self.offset + u64::from(self.header.stored_len)
     }
 }
 
-/// The footer and the trailer of a pack with these headers.
-pub(super) fn footer(headers: impl Iterator<Item = Header>) -> Vec<u8> {
+/// The footer and the trailer of a pack with these headers, and the pack's id.
+pub(crate) fn footer(headers: impl Iterator<Item = Header>) -> (Vec<u8>, PackId) {
     let mut bytes: Vec<u8> = headers.flat_map(Header::to_bytes).collect();
     let (len, digest) = (bytes.len() as u64, Digest::of(&bytes));
     bytes.extend_from_slice(&len.to_le_bytes());
     bytes.extend_from_slice(digest.as_bytes());
     bytes.extend_from_slice(&END_MAGIC);
-    bytes
+    (bytes, PackId::from_bytes(*digest.as_bytes()))
+}
+
+/// What a pack's footer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Footer {
+    /// The BLAKE3 of the footer, which is how the pack should be named.
+    pub(crate) pack_id: PackId,
+    pub(crate) entries: Vec<PackEntry>,
 }
 
 /// A pack's entries: what its footer says, or what is found by going through the pack where the footer is damaged.
-pub(super) fn read_entries(file: &File) -> io::Result<Vec<PackEntry>> {
+pub(crate) fn read_entries(file: &File) -> io::Result<Vec<PackEntry>> {
     match read_footer(file)? {
-        Ok(entries) => Ok(entries),
+        Ok(footer) => Ok(footer.entries),
         Err(_) => scan(file),
     }
 }
 
-/// The entries by the footer, or what is wrong with the footer.
-pub(super) fn read_footer(file: &File) -> io::Result<Result<Vec<PackEntry>, String>> {
+/// The footer, or what is wrong with it.
+pub(crate) fn read_footer(file: &File) -> io::Result<Result<Footer, String>> {
     let len = file.metadata()?.len();
     let Some(body_len) = len.checked_sub((MAGIC.len() + TRAILER_LEN) as u64) else {
         return Ok(Err("it is shorter than a pack without content".to_owned()));
@@ -184,10 +192,12 @@ pub(super) fn read_footer(file: &File) -> io::Result<Result<Vec<PackEntry>, Stri
     };
     let mut footer = vec![0; footer_len];
     file.read_exact_at(&mut footer, footer_start)?;
-    if Digest::of(&footer).as_bytes() != &trailer[8..40] {
+    let digest = Digest::of(&footer);
+    if digest.as_bytes() != &trailer[8..40] {
         return Ok(Err("the footer's bytes do not match its BLAKE3".to_owned()));
     }
-    Ok(place_entries(&footer, footer_start))
+    let pack_id = PackId::from_bytes(*digest.as_bytes());
+    Ok(place_entries(&footer, footer_start).map(|entries| Footer { pack_id, entries }))
 }
 
 /// Where the entries of a footer are: one after the other up to the footer itself.
@@ -211,7 +221,7 @@ fn place_entries(footer: &[u8], footer_start: u64) -> Result<Vec<PackEntry>, Str
 ///
 /// An entry counts where its stored bytes match its CRC, and also where they do not but another entry follows, so that
 /// whoever asks for it learns which pack is damaged. After a damaged header the search goes on byte by byte.
-pub(super) fn scan(file: &File) -> io::Result<Vec<PackEntry>> {
+pub(crate) fn scan(file: &File) -> io::Result<Vec<PackEntry>> {
     let len = file.metadata()?.len();
     let mut window = Window { file, len, start: 0, bytes: Vec::new() };
     // Many false headers could make the search quadratic; honest packs have next to none.

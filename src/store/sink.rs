@@ -32,7 +32,6 @@ pub(super) struct SealedPack {
 #[derive(Debug)]
 pub(super) struct OpenPack {
     draft: Draft,
-    hasher: blake3::Hasher,
     buffer: Vec<u8>,
     entries: Vec<PackEntry>,
     bytes: u64,
@@ -43,7 +42,7 @@ impl OpenPack {
         let mut buffer = Vec::with_capacity(BUFFER + (64 << 10));
         buffer.extend_from_slice(&pack::MAGIC);
         let bytes = buffer.len() as u64;
-        Ok(Self { draft: Draft::new_in(folder)?, hasher: blake3::Hasher::new(), buffer, entries: Vec::new(), bytes })
+        Ok(Self { draft: Draft::new_in(folder)?, buffer, entries: Vec::new(), bytes })
     }
 
     pub(super) fn append(&mut self, header: Header, stored: &[u8]) -> Result<(), FileError> {
@@ -59,7 +58,6 @@ impl OpenPack {
     }
 
     fn flush(&mut self) -> Result<(), FileError> {
-        self.hasher.update(&self.buffer);
         let written = self.draft.file().write_all(&self.buffer);
         self.buffer.clear();
         written.map_err(|source| FileError::new("write", self.draft.path(), source))
@@ -67,10 +65,9 @@ impl OpenPack {
 
     /// Completes the pack and gets it onto the disk.
     pub(super) fn seal(mut self) -> Result<SealedPack, FileError> {
-        let footer = pack::footer(self.entries.iter().map(|entry| entry.header));
+        let (footer, id) = pack::footer(self.entries.iter().map(|entry| entry.header));
         self.write(&footer)?;
         self.flush()?;
-        let id = PackId::from_bytes(*self.hasher.finalize().as_bytes());
         let draft = self.draft.seal(Durability::Synced)?;
         Ok(SealedPack { id, draft, entries: self.entries, bytes: self.bytes })
     }

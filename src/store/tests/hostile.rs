@@ -20,14 +20,17 @@ fn pack_of(entries: &[Encoded]) -> Vec<u8> {
         bytes.extend_from_slice(&entry.header.to_bytes());
         bytes.extend_from_slice(&entry.stored);
     }
-    bytes.extend_from_slice(&pack::footer(entries.iter().map(|entry| entry.header)));
+    bytes.extend_from_slice(&pack::footer(entries.iter().map(|entry| entry.header)).0);
     bytes
 }
 
 fn place(sandbox: &Sandbox, bytes: &[u8]) -> PackId {
-    let pack = PackId::from_bytes(*Digest::of(bytes).as_bytes());
     fs::create_dir_all(sandbox.path("packs")).unwrap();
-    fs::write(sandbox.path(&format!("packs/{pack}.pack")), bytes).unwrap();
+    let draft = sandbox.path("packs/draft");
+    fs::write(&draft, bytes).unwrap();
+    let footer = pack::read_footer(&File::open(&draft).unwrap()).unwrap();
+    let pack = footer.map_or(PackId::from_bytes(*Digest::of(bytes).as_bytes()), |footer| footer.pack_id);
+    fs::rename(&draft, sandbox.path(&format!("packs/{pack}.pack"))).unwrap();
     pack
 }
 
