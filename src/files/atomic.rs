@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,28 @@ impl Draft {
     /// The file, for reading and seeking as well.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
+    }
+
+    /// Writes `parts`, one after the other, at `start`. Several threads may write at different places at once.
+    pub fn write_all_at(&self, parts: &mut [IoSlice<'_>], start: u64) -> Result<(), FileError> {
+        /// Parts that Linux takes in one call.
+        const MOST_PARTS: usize = 1024;
+        let (mut parts, mut position) = (parts, start);
+        // What is empty is no part: a call that writes nothing would look like a full disk.
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            let written = rustix::io::pwritev(self.file.as_file(), &parts[..parts.len().min(MOST_PARTS)], position);
+            let count = match written {
+                Err(rustix::io::Errno::INTR) => continue,
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => Ok(count),
+                Err(errno) => Err(errno.into()),
+            };
+            let count = count.map_err(|source| FileError::new("write", self.path(), source))?;
+            IoSlice::advance_slices(&mut parts, count);
+            position += count as u64;
+        }
+        Ok(())
     }
 
     /// The place the draft is at until it is published.

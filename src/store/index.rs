@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn entry(number: u8, offset: u64) -> PackEntry {
-        let header = Header { key: key(number), codec: 1, raw_len: 44, stored_len: 3, crc: u32::from(number) };
+        let header = Header { key: key(number), codec: 1, raw_len: 45, stored_len: 3, crc: u32::from(number) };
         PackEntry { header, offset }
     }
 

@@ -16,7 +16,9 @@ mod codec;
 mod error;
 mod index;
 mod manifest;
+mod map;
 mod pack;
+mod planes;
 mod reader;
 mod salvage;
 mod sink;
@@ -259,10 +261,10 @@ impl Store {
 
     /// Runs `action` on the index, and once more if it finds nothing or fails and packs have come or gone since the
     /// index was read. If nothing is found then, the content is missing.
-    fn with_fresh_index<T>(
-        &self,
+    fn with_fresh_index<'s, T>(
+        &'s self,
         digest: &Digest,
-        mut action: impl FnMut(&Self, &Index) -> Result<Option<T>, StoreError>,
+        mut action: impl FnMut(&'s Self, &Index) -> Result<Option<T>, StoreError>,
     ) -> Result<T, StoreError> {
         let first = action(self, &*self.index()?);
         let last = match first {

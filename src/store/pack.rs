@@ -10,6 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use super::map;
 use crate::id::{Digest, PackId};
 
 /// What a pack begins with.
@@ -22,13 +23,6 @@ pub(crate) const HEADER_LEN: usize = 46;
 pub(crate) const TRAILER_LEN: usize = 8 + 32 + 8;
 /// Bytes that a chunk may have; the chunker's own limit is a quarter of it.
 pub(crate) const CHUNK_LIMIT: u32 = 1 << 20;
-/// Bytes that a file map may have: enough for a file of some two terabytes.
-pub(crate) const MAP_LIMIT: u32 = 1 << 30;
-/// Bytes of a file map before its records.
-pub(crate) const MAP_HEAD: usize = 8;
-/// Bytes of a record of a file map: a chunk's digest and length.
-pub(crate) const MAP_RECORD: usize = 36;
-
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -102,7 +96,7 @@ impl Header {
         };
         let limit = match kind {
             Kind::Chunk => CHUNK_LIMIT,
-            Kind::Map => MAP_LIMIT,
+            Kind::Map => map::LIMIT,
         };
         if header.raw_len > limit {
             return Err("the entry is longer than entries may be");
@@ -112,16 +106,11 @@ impl Header {
         {
             return Err("the entry's two lengths contradict each other");
         }
-        if kind == Kind::Map && !is_map_len(header.raw_len) {
+        if kind == Kind::Map && !map::is_len(header.raw_len) {
             return Err("the file map's length is not that of a list of chunks");
         }
         Ok(header)
     }
-}
-
-/// Whether a file map can have this many bytes.
-fn is_map_len(len: u32) -> bool {
-    (len as usize).checked_sub(MAP_HEAD).is_some_and(|records| records.is_multiple_of(MAP_RECORD))
 }
 
 /// Bytes of a slice whose length the caller has seen to.

@@ -1,13 +1,17 @@
 //! Reading files out of the store, verified.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use bytes::Bytes;
+use rayon::prelude::*;
+
 use super::index::Location;
-use super::pack::{CHUNK_LIMIT, Header, Key, Kind, MAP_HEAD, MAP_RECORD, array};
+use super::map::{self, FileMap, Form};
+use super::pack::{Header, Key, Kind};
 use super::{Store, StoreError, codec};
 use crate::files::FileError;
 use crate::id::{Digest, PackId};
@@ -15,30 +19,38 @@ use crate::id::{Digest, PackId};
 /// Memory that is taken on the word of a size that nothing has proved yet.
 const TRUSTED: u64 = 1 << 20;
 
+/// Chunks that are read and decoded at a time, by as many threads as there are.
+const AHEAD: usize = 16;
+
 /// Reads a file's content out of the store.
 ///
 /// Every chunk is verified before a byte of it is given out, and the digest of the whole before the last chunk is. An
 /// [`io::Error`] from it carries the [`StoreError`], see [`StoreError::from_io`].
 pub struct FileReader<'s> {
-    store: &'s Store,
     digest: Digest,
     size: u64,
-    source: Source,
-    /// The chunk that is being given out, and how far.
-    chunk: Vec<u8>,
-    given: usize,
+    source: Source<'s>,
+    /// The chunk that is being given out, what is left of it first.
+    chunk: Bytes,
 }
 
 /// Where the chunks of a file come from.
-enum Source {
+enum Source<'s> {
     /// The file is one chunk, under its own digest.
-    Chunk { length: u32 },
+    Chunk { store: &'s Store, length: u32 },
     /// The file has a map.
-    Map { map: Box<MapReader>, whole: Box<blake3::Hasher> },
+    Map(Box<Ahead<'s>>),
     /// All chunks were given out.
     Done,
     /// A chunk could not be read: what is missing must not look like the end.
     Failed,
+}
+
+/// A file with a map that is being read, some chunks ahead.
+struct Ahead<'s> {
+    map: MapReader<'s>,
+    whole: blake3::Hasher,
+    chunks: VecDeque<Bytes>,
 }
 
 impl fmt::Debug for FileReader<'_> {
@@ -49,13 +61,16 @@ impl fmt::Debug for FileReader<'_> {
 
 impl<'s> FileReader<'s> {
     pub(super) fn open(store: &'s Store, digest: &Digest) -> Result<Self, StoreError> {
-        let new = |size, source| Self { store, digest: *digest, size, source, chunk: Vec::new(), given: 0 };
+        let new = |size, source| Self { digest: *digest, size, source, chunk: Bytes::new() };
         Ok(match store.open_file(digest)? {
             File::Chunk(location) => {
                 let length = location.entry.header.raw_len;
-                new(u64::from(length), Source::Chunk { length })
+                new(u64::from(length), Source::Chunk { store, length })
             }
-            File::Map(map) => new(map.size, Source::Map { map: Box::new(map), whole: Box::default() }),
+            File::Map(map) => {
+                let ahead = Ahead { map, whole: blake3::Hasher::new(), chunks: VecDeque::new() };
+                new(ahead.map.size, Source::Map(Box::new(ahead)))
+            }
         })
     }
 
@@ -64,51 +79,48 @@ impl<'s> FileReader<'s> {
         self.size
     }
 
-    /// Puts the next chunk into `chunk`; false at the end.
-    fn load_next(&mut self) -> Result<bool, StoreError> {
-        self.chunk.clear();
-        self.given = 0;
+    /// The next chunk; none at the end.
+    fn load_next(&mut self) -> Result<Option<Bytes>, StoreError> {
         match std::mem::replace(&mut self.source, Source::Failed) {
             Source::Done => {
                 self.source = Source::Done;
-                Ok(false)
+                Ok(None)
             }
             Source::Failed => Err(StoreError::Malformed {
                 what: format!("content {}", self.digest),
                 problem: "reading it failed before".to_owned(),
             }),
-            Source::Chunk { length } => {
-                self.chunk = self.store.read_chunk(&self.digest, length)?;
+            Source::Chunk { store, length } => {
+                let chunk = store.read_chunk(&self.digest, length)?;
                 self.source = Source::Done;
-                Ok(!self.chunk.is_empty())
+                Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
             }
-            Source::Map { mut map, mut whole } => {
-                let (digest, length) = match map.next()? {
-                    Some(record) => record,
-                    None => return Err(map.damaged("it lists no chunks")),
-                };
-                let chunk = self.store.read_chunk(&digest, length)?;
-                whole.update(&chunk);
-                self.source = if map.is_done() {
-                    // A map is not covered by any digest but this one.
-                    map.next()?;
-                    if whole.finalize().as_bytes() != self.digest.as_bytes() {
-                        return Err(map.damaged("its chunks do not make that file"));
-                    }
+            Source::Map(mut ahead) => {
+                if ahead.chunks.is_empty() {
+                    ahead.chunks = ahead.map.read_batch()?.into();
+                }
+                let Some(chunk) = ahead.chunks.pop_front() else { return Err(ahead.map.damaged("it lists no chunks")) };
+                ahead.whole.update(&chunk);
+                self.source = if ahead.chunks.is_empty() && ahead.map.is_done() {
+                    ahead.map.check_whole(&ahead.whole, &self.digest)?;
                     Source::Done
                 } else {
-                    Source::Map { map, whole }
+                    Source::Map(ahead)
                 };
-                self.chunk = chunk;
-                Ok(true)
+                Ok(Some(chunk))
             }
         }
     }
 
     /// The bytes at hand, after loading some if there are none.
     fn fill(&mut self) -> Result<&[u8], StoreError> {
-        while self.given == self.chunk.len() && self.load_next()? {}
-        Ok(&self.chunk[self.given..])
+        while self.chunk.is_empty() {
+            match self.load_next()? {
+                Some(chunk) => self.chunk = chunk,
+                None => break,
+            }
+        }
+        Ok(&self.chunk)
     }
 }
 
@@ -118,7 +130,7 @@ impl BufRead for FileReader<'_> {
     }
 
     fn consume(&mut self, amount: usize) {
-        self.given = (self.given + amount).min(self.chunk.len());
+        let _ = self.chunk.split_to(amount.min(self.chunk.len()));
     }
 }
 
@@ -130,86 +142,114 @@ impl Read for FileReader<'_> {
     }
 }
 
-/// Copies a file's content out of the store, verified.
-pub fn copy(store: &Store, file: &Digest, output: &mut dyn Write) -> Result<u64, StoreError> {
-    let mut reader = store.read(file)?;
-    let mut copied = 0;
+/// Copies a file's content out of the store, verified. While some chunks are written, the next ones are decoded.
+///
+/// What was written before an error is not the file: only when this returns is the digest of the whole proved.
+pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
     let fail = |source| StoreError::File(FileError::new("write", Path::new("the output"), source));
-    loop {
-        let bytes = reader.fill()?;
-        if bytes.is_empty() {
-            output.flush().map_err(fail)?;
-            return Ok(copied);
+    let mut map = match store.open_file(file)? {
+        File::Chunk(location) => {
+            let chunk = store.read_chunk(file, location.entry.header.raw_len)?;
+            output.write_all(&chunk).and_then(|()| output.flush()).map_err(fail)?;
+            return Ok(chunk.len() as u64);
         }
-        output.write_all(bytes).map_err(fail)?;
-        let count = bytes.len();
-        copied += count as u64;
-        reader.consume(count);
+        File::Map(map) => map,
+    };
+    let (mut whole, mut copied) = (blake3::Hasher::new(), 0);
+    let mut batch = map.read_batch()?;
+    while !batch.is_empty() {
+        let write = || -> io::Result<()> {
+            for chunk in &batch {
+                whole.update(chunk);
+                output.write_all(chunk)?;
+                copied += chunk.len() as u64;
+            }
+            Ok(())
+        };
+        let (written, next) = rayon::join(write, || map.read_batch());
+        written.map_err(fail)?;
+        batch = next?;
     }
+    map.check_whole(&whole, file)?;
+    output.flush().map_err(fail)?;
+    Ok(copied)
 }
 
 /// How a file is stored.
-pub(super) enum File {
+pub(super) enum File<'s> {
     Chunk(Location),
-    Map(MapReader),
+    Map(MapReader<'s>),
 }
 
-/// Reads a file map record by record: one of a huge file is never in memory as a whole.
-pub(super) struct MapReader {
+/// Reads which chunks make a file, node by node: the list of a huge file is never in memory as a whole.
+pub(super) struct MapReader<'s> {
+    store: &'s Store,
     pack: PackId,
     digest: Digest,
     /// The file's size.
     pub(super) size: u64,
-    records: Box<dyn Read + Send>,
-    /// Records that are left, and the bytes that they must add up to.
-    left: usize,
+    /// Nodes that were not read yet.
+    nodes: std::vec::IntoIter<(Digest, u32)>,
+    /// Chunks of the node at hand.
+    chunks: std::vec::IntoIter<(Digest, u32)>,
+    /// What the chunks that are left must add up to.
     bytes_left: u64,
 }
 
-impl MapReader {
-    /// A reader over the stored bytes of a map, which match their CRC.
-    pub(super) fn new(pack: PackId, header: &Header, stored: Vec<u8>) -> Result<Self, StoreError> {
-        let digest = header.key.digest;
-        let fail = |problem: &str| damaged_entry(pack, &header.key, problem);
-        let mut records = codec::decode_map(header.codec, stored).map_err(|problem| fail(&problem))?;
-        let mut size = [0; MAP_HEAD];
-        records.read_exact(&mut size).map_err(|error| fail(&format!("does not decompress ({error})")))?;
-        let size = u64::from_le_bytes(size);
-        let left = (header.raw_len as usize).saturating_sub(MAP_HEAD) / MAP_RECORD;
-        if left == 0 {
-            return Err(fail("lists no chunks"));
-        }
-        Ok(Self { pack, digest, size, records, left, bytes_left: size })
+impl<'s> MapReader<'s> {
+    fn new(store: &'s Store, pack: PackId, digest: Digest, map: FileMap) -> Self {
+        let FileMap { size, form, records } = map;
+        let (nodes, chunks) = match form {
+            Form::Chunks => (Vec::new(), records),
+            Form::Nodes => (records, Vec::new()),
+        };
+        Self { store, pack, digest, size, nodes: nodes.into_iter(), chunks: chunks.into_iter(), bytes_left: size }
     }
 
     /// The next chunk's digest and length; none after the last.
     pub(super) fn next(&mut self) -> Result<Option<(Digest, u32)>, StoreError> {
-        if self.left == 0 {
-            if self.bytes_left > 0 {
-                return Err(self.damaged("its chunks have fewer bytes than the file"));
-            }
-            return match self.records.read(&mut [0]) {
-                Ok(0) => Ok(None),
-                Ok(_) => Err(self.damaged("it is longer than its header says")),
-                Err(error) => Err(self.damaged(&format!("it does not decompress ({error})"))),
-            };
+        let record = match self.chunks.next() {
+            Some(record) => record,
+            None => match self.nodes.next() {
+                Some((node, length)) => {
+                    let node = self.store.read_chunk(&node, length)?;
+                    let records = map::parse_records(&node).map_err(|problem| self.damaged(problem))?;
+                    self.chunks = records.into_iter();
+                    return self.next();
+                }
+                None if self.bytes_left > 0 => {
+                    return Err(self.damaged("its chunks have fewer bytes than the file"));
+                }
+                None => return Ok(None),
+            },
+        };
+        let left = self.bytes_left.checked_sub(u64::from(record.1));
+        self.bytes_left = left.ok_or_else(|| self.damaged("its chunks have more bytes than the file"))?;
+        Ok(Some(record))
+    }
+
+    /// The next chunks, each verified; nothing after the last.
+    fn read_batch(&mut self) -> Result<Vec<Bytes>, StoreError> {
+        let mut records = Vec::with_capacity(AHEAD);
+        while records.len() < AHEAD
+            && let Some(record) = self.next()?
+        {
+            records.push(record);
         }
-        let mut record = [0; MAP_RECORD];
-        if let Err(error) = self.records.read_exact(&mut record) {
-            return Err(self.damaged(&format!("it does not decompress ({error})")));
-        }
-        let (digest, length) = (Digest::from_bytes(array(&record[..32])), u32::from_le_bytes(array(&record[32..])));
-        if length == 0 || length > CHUNK_LIMIT || u64::from(length) > self.bytes_left {
-            return Err(self.damaged("its chunks' lengths do not fit the file"));
-        }
-        self.left -= 1;
-        self.bytes_left -= u64::from(length);
-        Ok(Some((digest, length)))
+        records.into_par_iter().map(|(digest, length)| self.store.read_chunk(&digest, length)).collect()
     }
 
     /// Whether the last chunk was given out.
     fn is_done(&self) -> bool {
-        self.left == 0
+        self.bytes_left == 0 && self.nodes.len() == 0 && self.chunks.len() == 0
+    }
+
+    /// Fails unless the chunks make the file: a map is covered by no digest but the file's.
+    fn check_whole(&self, whole: &blake3::Hasher, digest: &Digest) -> Result<(), StoreError> {
+        if whole.finalize().as_bytes() == digest.as_bytes() {
+            return Ok(());
+        }
+        Err(self.damaged("its chunks do not make that file"))
     }
 
     fn damaged(&self, problem: &str) -> StoreError {
@@ -222,29 +262,38 @@ fn damaged_entry(pack: PackId, key: &Key, problem: &str) -> StoreError {
 }
 
 /// The bytes of a chunk, or what is wrong with them.
-pub(super) fn decode_and_check(header: &Header, stored: Vec<u8>) -> Result<Vec<u8>, String> {
-    let raw = codec::decode_chunk(header.codec, header.raw_len, stored)?;
+pub(super) fn decode_and_check(header: &Header, stored: Vec<u8>) -> Result<Bytes, String> {
+    let raw = codec::decode(header.codec, header.raw_len, stored.into())?;
     if Digest::of(&raw) != header.key.digest {
         return Err("has bytes that do not match its digest".to_owned());
     }
     Ok(raw)
 }
 
+/// A file map, or what is wrong with it. Whether its chunks make the file, reading the file shows.
+pub(super) fn decode_map(header: &Header, stored: Vec<u8>) -> Result<FileMap, String> {
+    if crc32fast::hash(&stored) != header.crc {
+        return Err("has bytes that do not match their CRC".to_owned());
+    }
+    let raw = codec::decode(header.codec, header.raw_len, stored.into())?;
+    FileMap::parse(&raw).map_err(|problem| format!("is not valid: {problem}"))
+}
+
 impl Store {
     /// Whether all of a file's content is here, by the index alone. (The map of a file of several chunks is read.)
     pub fn contains(&self, file: &Digest) -> Result<bool, StoreError> {
-        let mut map = match self.open_file(file) {
-            Ok(File::Map(map)) => map,
-            Ok(File::Chunk(_)) => return Ok(true),
-            Err(StoreError::Missing { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        while let Some((digest, _)) = map.next()? {
-            if self.find(&Key { kind: Kind::Chunk, digest })?.is_empty() {
-                return Ok(false);
+        match self.keys_of(file) {
+            Ok(keys) => {
+                for key in keys {
+                    if self.find(&key)?.is_empty() {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
             }
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(true)
     }
 
     /// A reader over a file's content. Every chunk is verified before a byte of it is given out, and the digest of
@@ -272,33 +321,36 @@ impl Store {
         }
     }
 
-    /// The chunks of a file, each once, in the order of their first use. A file of one chunk is that chunk.
-    pub fn chunks_of(&self, file: &Digest) -> Result<Vec<Digest>, StoreError> {
+    /// Every entry that a file is made of, each once: its map with the nodes, and its chunks in the order of their first
+    /// use. A file of one chunk is that chunk.
+    pub(crate) fn keys_of(&self, file: &Digest) -> Result<Vec<Key>, StoreError> {
+        let chunk = |digest| Key { kind: Kind::Chunk, digest };
         let mut map = match self.open_file(file)? {
-            File::Chunk(_) => return Ok(vec![*file]),
+            File::Chunk(_) => return Ok(vec![chunk(*file)]),
             File::Map(map) => map,
         };
-        let (mut chunks, mut seen) = (Vec::new(), HashSet::new());
+        let mut keys = vec![Key { kind: Kind::Map, digest: *file }];
+        keys.extend(map.nodes.as_slice().iter().map(|(node, _)| chunk(*node)));
+        let mut seen: HashSet<Key> = keys.iter().copied().collect();
         while let Some((digest, _)) = map.next()? {
-            if seen.insert(digest) {
-                chunks.push(digest);
+            if seen.insert(chunk(digest)) {
+                keys.push(chunk(digest));
             }
         }
-        Ok(chunks)
+        Ok(keys)
     }
 
     /// The packs that hold a file's content, sorted; every pack that holds a copy of a part of it.
     pub fn packs_of(&self, file: &Digest) -> Result<Vec<PackId>, StoreError> {
-        let mut packs: BTreeSet<PackId> =
-            self.find(&Key { kind: Kind::Map, digest: *file })?.iter().map(|at| at.pack).collect();
-        for digest in self.chunks_of(file)? {
-            packs.extend(self.find(&Key { kind: Kind::Chunk, digest })?.iter().map(|at| at.pack));
+        let mut packs = BTreeSet::new();
+        for key in self.keys_of(file)? {
+            packs.extend(self.find(&key)?.iter().map(|at| at.pack));
         }
         Ok(packs.into_iter().collect())
     }
 
     /// How a file is stored.
-    pub(super) fn open_file(&self, digest: &Digest) -> Result<File, StoreError> {
+    pub(super) fn open_file(&self, digest: &Digest) -> Result<File<'_>, StoreError> {
         let keys = [Kind::Chunk, Kind::Map].map(|kind| Key { kind, digest: *digest });
         self.with_fresh_index(digest, |store, index| {
             if let Some(location) = index.find(&keys[0]).first() {
@@ -309,7 +361,7 @@ impl Store {
     }
 
     /// Reads a chunk and verifies it: from whichever pack has a good copy.
-    fn read_chunk(&self, digest: &Digest, length: u32) -> Result<Vec<u8>, StoreError> {
+    fn read_chunk(&self, digest: &Digest, length: u32) -> Result<Bytes, StoreError> {
         let key = Key { kind: Kind::Chunk, digest: *digest };
         self.with_fresh_index(digest, |store, index| {
             first_good(index.find(&key), |location| {
@@ -326,27 +378,26 @@ impl Store {
         })
     }
 
-    fn open_map(&self, location: &Location) -> Result<MapReader, StoreError> {
+    fn open_map(&self, location: &Location) -> Result<MapReader<'_>, StoreError> {
         let header = &location.entry.header;
         let stored = self.stored_bytes(location)?;
-        if crc32fast::hash(&stored) != header.crc {
-            return Err(damaged_entry(location.pack, &header.key, "has bytes that do not match their CRC"));
-        }
-        MapReader::new(location.pack, header, stored)
+        let map = decode_map(header, stored).map_err(|problem| damaged_entry(location.pack, &header.key, &problem))?;
+        Ok(MapReader::new(self, location.pack, header.key.digest, map))
     }
 
     /// An entry's bytes as they are in the pack.
-    fn stored_bytes(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn stored_bytes(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
         let file = self.open_pack(&location.pack)?;
-        let fail = |source| StoreError::Read { what: self.pack_path(&location.pack).display().to_string(), source };
-        let range = location.entry.range();
-        // The length is believed only as far as the pack reaches.
-        if range.end > file.metadata().map_err(fail)?.len() {
-            return Err(damaged_entry(location.pack, &location.entry.header.key, "is cut short"));
+        let Header { stored_len, ref key, .. } = location.entry.header;
+        // Lengths are bounded by the format.
+        let mut stored = vec![0; stored_len as usize];
+        match file.read_exact_at(&mut stored, location.entry.offset) {
+            Ok(()) => Ok(stored),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(damaged_entry(location.pack, key, "is cut short"))
+            }
+            Err(source) => Err(StoreError::Read { what: self.pack_path(&location.pack).display().to_string(), source }),
         }
-        let mut stored = vec![0; location.entry.header.stored_len as usize];
-        file.read_exact_at(&mut stored, range.start).map_err(fail)?;
-        Ok(stored)
     }
 }
 

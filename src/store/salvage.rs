@@ -47,7 +47,7 @@ impl Store {
             if !seen.insert(entry.header.key) {
                 continue;
             }
-            let problem = check_entry(&file, pack, &entry).map_err(fail)?;
+            let problem = check_entry(&file, &entry).map_err(fail)?;
             if problem.is_some() && codec::is_known(entry.header.codec) {
                 lost.push(entry.header.key.digest);
                 continue;
@@ -59,10 +59,12 @@ impl Store {
                 lost.push(entry.header.key.digest);
                 continue;
             }
-            rescue.append(entry.header, &stored)?;
+            if let Some(batch) = rescue.append(entry.header, stored.into()) {
+                batch.write()?;
+            }
             kept += 1;
         }
-        let rescued = if kept > 0 { Some(rescue.seal()?) } else { None };
+        let rescued = if kept > 0 { Some(rescue.close().write_and_seal()?) } else { None };
         let mut known = NewPacks::new();
         let rescued_pack = rescued.as_ref().map(|sealed| sealed.id);
         if let Some(sealed) = rescued {

@@ -1,21 +1,26 @@
 //! Where a writer's entries come together: packs in the making.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Write};
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
 
 use super::codec::{self, Encoded};
 use super::index::Index;
-use super::pack::{self, HEADER_LEN, Header, Key, Kind, MAP_HEAD, MAP_LIMIT, MAP_RECORD, PackEntry};
+use super::map::MapBuilder;
+use super::pack::{self, HEADER_LEN, Header, Key, Kind, PackEntry};
 use super::{StoreError, lock};
 use crate::files::{Draft, Durability, FileError, SealedDraft};
 use crate::id::{Digest, PackId};
 
 /// A pack is closed once it has so many bytes. (In tests sooner, so that they fill several in no time.)
 pub(super) const PACK_TARGET: u64 = if cfg!(test) { 4 << 20 } else { 64 << 20 };
-/// Bytes that are gathered before they are hashed and written.
-const BUFFER: usize = 1 << 20;
+/// Bytes that are gathered before they are written.
+const BATCH: u64 = 1 << 20;
 /// Bytes of chunks that may be on their way at a time: however large the file, memory stays within this.
 const IN_FLIGHT: usize = 24 << 20;
 
@@ -28,52 +33,107 @@ pub(super) struct SealedPack {
     pub(super) bytes: u64,
 }
 
-/// A pack in the making.
+/// A pack in the making. What is appended is gathered, and handed out to be written by whoever appended it, at its
+/// offset: so several threads write at once, and none waits for another's write.
 #[derive(Debug)]
 pub(super) struct OpenPack {
-    draft: Draft,
-    buffer: Vec<u8>,
+    file: Arc<PackFile>,
     entries: Vec<PackEntry>,
     bytes: u64,
+    batch: Vec<([u8; HEADER_LEN], Bytes)>,
+    batch_start: u64,
+}
+
+/// The file of a pack in the making. Whoever lets go of it last has written the last of it.
+#[derive(Debug)]
+struct PackFile {
+    draft: Draft,
+    complete: OnceLock<(PackId, Vec<PackEntry>, u64)>,
+}
+
+/// Bytes that have their place in a pack and are to be written there.
+#[derive(Debug)]
+#[must_use = "the pack has a hole where these bytes belong"]
+pub(super) struct Batch {
+    file: Arc<PackFile>,
+    start: u64,
+    head: &'static [u8],
+    entries: Vec<([u8; HEADER_LEN], Bytes)>,
+    footer: Vec<u8>,
 }
 
 impl OpenPack {
     pub(super) fn new(folder: &Path) -> Result<Self, FileError> {
-        let mut buffer = Vec::with_capacity(BUFFER + (64 << 10));
-        buffer.extend_from_slice(&pack::MAGIC);
-        let bytes = buffer.len() as u64;
-        Ok(Self { draft: Draft::new_in(folder)?, buffer, entries: Vec::new(), bytes })
+        let file = Arc::new(PackFile { draft: Draft::new_in(folder)?, complete: OnceLock::new() });
+        let bytes = pack::MAGIC.len() as u64;
+        Ok(Self { file, entries: Vec::new(), bytes, batch: Vec::new(), batch_start: 0 })
     }
 
-    pub(super) fn append(&mut self, header: Header, stored: &[u8]) -> Result<(), FileError> {
+    /// Adds an entry; a batch if it is time to write one.
+    pub(super) fn append(&mut self, header: Header, stored: Bytes) -> Option<Batch> {
         self.entries.push(PackEntry { header, offset: self.bytes + HEADER_LEN as u64 });
-        self.write(&header.to_bytes())?;
-        self.write(stored)
+        self.bytes += HEADER_LEN as u64 + stored.len() as u64;
+        self.batch.push((header.to_bytes(), stored));
+        (self.bytes - self.batch_start >= BATCH).then(|| self.take_batch())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        self.bytes += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
+    fn take_batch(&mut self) -> Batch {
+        let start = std::mem::replace(&mut self.batch_start, self.bytes);
+        let head: &[u8] = if start == 0 { &pack::MAGIC } else { &[] };
+        let (file, entries) = (Arc::clone(&self.file), std::mem::take(&mut self.batch));
+        Batch { file, start, head, entries, footer: Vec::new() }
     }
 
-    fn flush(&mut self) -> Result<(), FileError> {
-        let written = self.draft.file().write_all(&self.buffer);
-        self.buffer.clear();
-        written.map_err(|source| FileError::new("write", self.draft.path(), source))
-    }
-
-    /// Completes the pack and gets it onto the disk.
-    pub(super) fn seal(mut self) -> Result<SealedPack, FileError> {
+    /// The rest of a pack that gets no more entries.
+    pub(super) fn close(mut self) -> Batch {
+        let mut batch = self.take_batch();
         let (footer, id) = pack::footer(self.entries.iter().map(|entry| entry.header));
-        self.write(&footer)?;
-        self.flush()?;
-        let draft = self.draft.seal(Durability::Synced)?;
-        Ok(SealedPack { id, draft, entries: self.entries, bytes: self.bytes })
+        batch.footer = footer;
+        let bytes = self.bytes + batch.footer.len() as u64;
+        if self.file.complete.set((id, self.entries, bytes)).is_err() {
+            unreachable!("a pack is closed once");
+        }
+        batch
     }
 }
 
-/// What became of a piece of a file of several chunks.
+impl Batch {
+    /// Writes it. The pack, if that was the last of it.
+    pub(super) fn write(self) -> Result<Option<CompletePack>, FileError> {
+        let entries = self.entries.iter().flat_map(|(header, stored)| [&header[..], stored]);
+        let mut slices: Vec<IoSlice<'_>> =
+            [self.head].into_iter().chain(entries).chain([&self.footer[..]]).map(IoSlice::new).collect();
+        self.file.draft.write_all_at(&mut slices, self.start)?;
+        let file = Arc::into_inner(self.file);
+        Ok(file.and_then(|file| Some(CompletePack { complete: file.complete.into_inner()?, draft: file.draft })))
+    }
+
+    /// Writes the last of a pack that nobody else writes to, and gets it onto the disk.
+    pub(super) fn write_and_seal(self) -> Result<SealedPack, FileError> {
+        let place = self.file.draft.path().to_path_buf();
+        match self.write()? {
+            Some(pack) => pack.seal(),
+            None => Err(FileError::new("complete", &place, io::ErrorKind::ResourceBusy.into())),
+        }
+    }
+}
+
+/// A pack of which all is written.
+#[derive(Debug)]
+pub(super) struct CompletePack {
+    draft: Draft,
+    complete: (PackId, Vec<PackEntry>, u64),
+}
+
+impl CompletePack {
+    /// Gets it onto the disk.
+    fn seal(self) -> Result<SealedPack, FileError> {
+        let (id, entries, bytes) = self.complete;
+        Ok(SealedPack { id, draft: self.draft.seal(Durability::Synced)?, entries, bytes })
+    }
+}
+
+/// What became of a piece of a file that the writer's own threads work on.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A chunk; encoded if the store does not have it yet.
@@ -94,27 +154,42 @@ pub(super) struct Sink {
     state: Mutex<State>,
     /// Room was made in `in_flight`, or something failed.
     moved: Condvar,
+    /// Started for the first pack that is full: getting it onto the disk takes long, and others can go on.
+    sealer: Mutex<Option<(Sender<CompletePack>, JoinHandle<Result<Vec<SealedPack>, FileError>>)>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     pack: Option<OpenPack>,
-    sealed: Vec<SealedPack>,
     /// Pieces that came before their turn: a file's chunks are stored in their order, so that reading is sequential.
     early: BTreeMap<u64, Outcome>,
     next: u64,
-    /// Bytes of chunks that were submitted and have not had their turn.
+    /// Bytes of chunks that were submitted and are not written yet.
     in_flight: usize,
-    /// The chunks of the file whose pieces have their turn, as a file map's records.
-    records: Vec<u8>,
+    /// The map of the file whose pieces have their turn.
+    map: MapBuilder,
     new_chunks: u64,
     failed: bool,
     error: Option<StoreError>,
 }
 
+/// What has to be written after a step, and how many bytes of chunks are then no longer on their way.
+#[derive(Debug, Default)]
+struct Writes {
+    batches: Vec<Batch>,
+    landed: usize,
+}
+
 impl Sink {
     pub(super) fn new(folder: PathBuf, index: Arc<Index>) -> Self {
-        Self { folder, index, seen: Mutex::default(), state: Mutex::default(), moved: Condvar::new() }
+        Self {
+            folder,
+            index,
+            seen: Mutex::default(),
+            state: Mutex::default(),
+            moved: Condvar::new(),
+            sealer: Mutex::default(),
+        }
     }
 
     /// Whether an entry is new to the store and to this writer. Whoever is told so has to add it.
@@ -123,19 +198,41 @@ impl Sink {
     }
 
     /// Compresses a chunk unless it is known.
-    pub(super) fn encode(&self, digest: Digest, bytes: Vec<u8>) -> Option<Encoded> {
+    pub(super) fn encode(&self, digest: Digest, bytes: Bytes) -> Option<Encoded> {
         let key = Key { kind: Kind::Chunk, digest };
         self.is_new(key).then(|| codec::encode(key, bytes))
     }
 
-    /// Adds a file of one chunk.
-    pub(super) fn add_single(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let Some(encoded) = self.encode(digest, bytes) else { return self.state().map(drop) };
+    /// Adds a file of which all chunks are at hand, in their order.
+    pub(super) fn add_file(&self, digest: Digest, size: u64, chunks: Vec<Bytes>) -> Result<(), StoreError> {
+        let mut encoded = Vec::with_capacity(chunks.len() + 1);
+        if let [_] = &chunks[..] {
+            encoded.extend(chunks.into_iter().filter_map(|chunk| self.encode(digest, chunk)));
+        } else {
+            let mut map = MapBuilder::default();
+            let mut nodes = Vec::new();
+            let mut keep = |digest, node: Vec<u8>| {
+                nodes.push((digest, Bytes::from(node)));
+                Ok(())
+            };
+            for chunk in chunks {
+                let digest = Digest::of(&chunk);
+                map.push(digest, chunk.len() as u32, &mut keep)?;
+                encoded.extend(self.encode(digest, chunk));
+            }
+            let map = finish_map(&mut map, digest, size, &mut keep)?;
+            encoded.extend(nodes.into_iter().filter_map(|(digest, node)| self.encode(digest, node)));
+            let key = Key { kind: Kind::Map, digest };
+            encoded.extend(self.is_new(key).then(|| codec::encode(key, map.into())));
+        }
         let mut state = self.state()?;
-        let result = state.append(&self.folder, &encoded);
-        let full = state.note(result).flatten();
+        let mut writes = Writes::default();
+        for entry in encoded {
+            let appended = state.append(&self.folder, entry, &mut writes.batches);
+            state.note(appended);
+        }
         drop(state);
-        self.seal_all(full.into_iter().collect());
+        self.write(writes);
         self.state().map(drop)
     }
 
@@ -154,60 +251,75 @@ impl Sink {
     pub(super) fn deliver(&self, turn: u64, outcome: Outcome) {
         let mut state = lock(&self.state);
         state.early.insert(turn, outcome);
-        let mut full = Vec::new();
+        let mut writes = Writes::default();
         loop {
             let turn = state.next;
             let Some(outcome) = state.early.remove(&turn) else { break };
             state.next += 1;
-            let result = self.store_piece(&mut state, outcome);
-            full.extend(state.note(result).flatten());
+            let result = self.store_piece(&mut state, outcome, &mut writes);
+            state.note(result);
         }
         drop(state);
-        self.moved.notify_all();
-        self.seal_all(full);
+        self.write(writes);
     }
 
-    fn store_piece(&self, state: &mut State, outcome: Outcome) -> Result<Option<OpenPack>, StoreError> {
+    fn store_piece(&self, state: &mut State, outcome: Outcome, writes: &mut Writes) -> Result<(), StoreError> {
+        let State { map, .. } = state;
+        let mut nodes = Vec::new();
+        let mut keep = |digest, node: Vec<u8>| {
+            nodes.push((digest, Bytes::from(node)));
+            Ok(())
+        };
+        let mut encoded = None;
         match outcome {
-            Outcome::Chunk { digest, length, encoded } => {
-                state.in_flight -= length as usize;
-                if state.failed {
-                    return Ok(None);
-                }
-                state.records.extend_from_slice(digest.as_bytes());
-                state.records.extend_from_slice(&length.to_le_bytes());
-                encoded.map_or(Ok(None), |encoded| state.append(&self.folder, &encoded))
+            Outcome::Chunk { digest, length, encoded: chunk } => {
+                writes.landed += length as usize;
+                map.push(digest, length, &mut keep)?;
+                encoded = chunk;
             }
             Outcome::End { digest, size } => {
-                let records = std::mem::take(&mut state.records);
+                let map = finish_map(map, digest, size, &mut keep)?;
                 let key = Key { kind: Kind::Map, digest };
-                if state.failed || !self.is_new(key) {
-                    return Ok(None);
-                }
-                debug_assert!(records.len().is_multiple_of(MAP_RECORD));
-                if records.len() + MAP_HEAD > MAP_LIMIT as usize {
-                    let problem = format!("it has {size} bytes, more than this store's format can hold");
-                    return Err(StoreError::Malformed { what: format!("content {digest}"), problem });
-                }
-                let map = [&size.to_le_bytes()[..], &records].concat();
-                state.append(&self.folder, &codec::encode(key, map))
+                encoded = self.is_new(key).then(|| codec::encode(key, map.into()));
             }
-            Outcome::Abort => {
-                state.records.clear();
-                Ok(None)
-            }
+            Outcome::Abort => *map = MapBuilder::default(),
         }
+        if state.failed {
+            return Ok(());
+        }
+        let nodes = nodes.into_iter().filter_map(|(digest, node)| self.encode(digest, node));
+        for entry in nodes.chain(encoded) {
+            state.append(&self.folder, entry, &mut writes.batches)?;
+        }
+        Ok(())
     }
 
-    /// Makes full packs durable. The lock is not held: syncing takes long, and others can go on.
-    fn seal_all(&self, full: Vec<OpenPack>) {
-        for pack in full {
-            let sealed = pack.seal();
-            let mut state = lock(&self.state);
-            if let Some(sealed) = state.note(sealed.map_err(StoreError::from)) {
-                state.sealed.push(sealed);
+    /// Writes what has its place. The lock on the state is not held.
+    fn write(&self, writes: Writes) {
+        for batch in writes.batches {
+            let written = batch.write();
+            let sealed =
+                written.map_err(StoreError::from).and_then(|complete| complete.map_or(Ok(()), |pack| self.seal(pack)));
+            if let Err(error) = sealed {
+                lock(&self.state).note::<()>(Err(error));
             }
         }
+        if writes.landed > 0 {
+            lock(&self.state).in_flight -= writes.landed;
+        }
+        self.moved.notify_all();
+    }
+
+    /// Has a pack brought onto the disk by a thread that does nothing else.
+    fn seal(&self, pack: CompletePack) -> Result<(), StoreError> {
+        let mut sealer = lock(&self.sealer);
+        let (packs, _) = sealer.get_or_insert_with(|| {
+            let (packs, queue) = mpsc::channel::<CompletePack>();
+            (packs, thread::spawn(move || queue.into_iter().map(CompletePack::seal).collect()))
+        });
+        // It has ended only if a pack could not be sealed, which `finish` learns.
+        let _ = packs.send(pack);
+        Ok(())
     }
 
     /// Notes that a thread of the writer died, so that nobody waits for it.
@@ -218,10 +330,23 @@ impl Sink {
 
     /// Completes the last pack and hands over all of them, and the number of new chunks. Nobody may deliver any more.
     pub(super) fn finish(&self) -> Result<(Vec<SealedPack>, u64), StoreError> {
-        let last = self.state()?.pack.take();
-        self.seal_all(last.into_iter().collect());
-        let mut state = self.state()?;
-        Ok((std::mem::take(&mut state.sealed), state.new_chunks))
+        let last = self.state()?.pack.take().map(|pack| pack.close().write_and_seal());
+        let mut sealed = Vec::new();
+        if let Some((packs, thread)) = lock(&self.sealer).take() {
+            drop(packs);
+            sealed = thread.join().map_err(|_| broken())??;
+        }
+        sealed.extend(last.transpose()?);
+        let state = self.state()?;
+        Ok((sealed, state.new_chunks))
+    }
+
+    /// Waits until nothing is being brought onto the disk any more; the packs that were are forgotten.
+    pub(super) fn abandon(&self) {
+        if let Some((packs, thread)) = lock(&self.sealer).take() {
+            drop(packs);
+            let _ = thread.join();
+        }
     }
 
     /// The state, or the error that broke it.
@@ -232,17 +357,31 @@ impl Sink {
     }
 }
 
+fn finish_map(
+    map: &mut MapBuilder,
+    digest: Digest,
+    size: u64,
+    keep: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<Vec<u8>, StoreError> {
+    map.finish(size, keep)?.ok_or_else(|| {
+        let problem = format!("it has {size} bytes, more than this store's format can hold");
+        StoreError::Malformed { what: format!("content {digest}"), problem }
+    })
+}
+
 impl State {
-    /// Adds an entry; the pack if that filled it.
-    fn append(&mut self, folder: &Path, encoded: &Encoded) -> Result<Option<OpenPack>, StoreError> {
+    /// Adds an entry; what is to be written then comes to `batches`.
+    fn append(&mut self, folder: &Path, encoded: Encoded, batches: &mut Vec<Batch>) -> Result<(), StoreError> {
         let pack = match &mut self.pack {
             Some(pack) => pack,
             empty => empty.insert(OpenPack::new(folder)?),
         };
-        pack.append(encoded.header, &encoded.stored)?;
         self.new_chunks += u64::from(encoded.header.key.kind == Kind::Chunk);
-        let full = pack.bytes >= PACK_TARGET;
-        Ok(if full { self.pack.take() } else { None })
+        batches.extend(pack.append(encoded.header, encoded.stored));
+        if pack.bytes >= PACK_TARGET {
+            batches.extend(self.pack.take().map(OpenPack::close));
+        }
+        Ok(())
     }
 
     /// Keeps an error for whoever asks next; the value otherwise.
@@ -267,11 +406,15 @@ impl State {
             Some(StoreError::Malformed { what, problem }) => {
                 Err(StoreError::Malformed { what: what.clone(), problem: problem.clone() })
             }
-            _ if self.failed => Err(StoreError::Malformed {
-                what: "what was added to the store".to_owned(),
-                problem: "adding a part of it failed".to_owned(),
-            }),
+            _ if self.failed => Err(broken()),
             _ => Ok(()),
         }
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Malformed {
+        what: "what was added to the store".to_owned(),
+        problem: "adding a part of it failed".to_owned(),
     }
 }

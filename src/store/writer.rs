@@ -1,11 +1,14 @@
 //! Adding content to the store.
 
-use std::io::Read;
+use std::cell::RefCell;
+use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::chunker::Chunker;
+use bytes::Bytes;
+
+use super::chunker::{Buffers, Chunker, MIN, Window, fill};
 use super::index::NewPacks;
 use super::sink::{Outcome, Sink};
 use super::{Manifest, Store, StoreError, lock};
@@ -27,13 +30,14 @@ pub struct Written {
 /// Adds content to a store. Nothing it was given is there for others before [`Writer::finish`]; dropped without it, it
 /// leaves nothing behind.
 ///
-/// Many threads may add at once. A small file is hashed and compressed by the thread that adds it, so many small files
-/// want many such threads; a large one is spread over threads of the writer's own, one large file at a time.
+/// Many threads may add at once. A file of up to some megabytes is cut, hashed and compressed by the thread that adds
+/// it, so many such files want many threads; a large one is spread over threads of the writer's own, one at a time.
 #[derive(Debug)]
 #[must_use = "what was added is not there before `finish`"]
 pub struct Writer<'s> {
     store: &'s Store,
     sink: Arc<Sink>,
+    buffers: Buffers,
     /// Started for the first large file. Holding it is having the turn to add one.
     pool: Mutex<Option<Pool>>,
     /// Let go last: while it is held, nobody removes this writer's drafts, nor what it found in the store.
@@ -48,26 +52,59 @@ impl<'s> Writer<'s> {
         // Under the lock: from here on nothing that the index names goes away.
         store.refresh(NewPacks::new())?;
         let sink = Arc::new(Sink::new(store.packs_dir(), store.index()?));
-        Ok(Self { store, sink, pool: Mutex::default(), _lock: lock })
+        Ok(Self { store, sink, buffers: Buffers::default(), pool: Mutex::default(), _lock: lock })
     }
 
     /// Adds a file's content, read to its end, and returns its digest and size. `what` names it in errors.
     pub fn add(&self, input: &mut dyn Read, what: &str) -> Result<(Digest, u64), StoreError> {
         let fail = |source| StoreError::Read { what: what.to_owned(), source };
-        let mut chunker = Chunker::new(input);
-        let first = chunker.next().map_err(fail)?.map(<[u8]>::to_vec).unwrap_or_default();
-        if chunker.is_done().map_err(fail)? {
-            let (digest, size) = chunker.finish();
-            self.sink.add_single(digest, first)?;
+        let head = read_head(input).map_err(fail)?;
+        if head.len() <= MIN {
+            let (digest, size) = (Digest::of(&head), head.len() as u64);
+            self.sink.add_file(digest, size, vec![head])?;
             return Ok((digest, size));
         }
+        let mut chunker = Chunker::new(head, input, &self.buffers);
+        let window = chunker.next().map_err(fail)?;
+        if !window.is_last {
+            return self.add_large(window, chunker, &fail);
+        }
+        let (digest, size) = (Digest::of(&window.fresh), window.fresh.len() as u64);
+        self.sink.add_file(digest, size, window.chunks)?;
+        Ok((digest, size))
+    }
+
+    fn add_large(
+        &self,
+        mut window: Window,
+        mut chunker: Chunker<'_>,
+        fail: &dyn Fn(io::Error) -> StoreError,
+    ) -> Result<(Digest, u64), StoreError> {
         let mut pool = lock(&self.pool);
         let mut file = LargeFile { pool: pool.get_or_insert_with(|| Pool::start(&self.sink)), sink: &self.sink };
-        file.submit(first)?;
-        while let Some(chunk) = chunker.next().map_err(fail)? {
-            file.submit(chunk.to_vec())?;
-        }
-        let (digest, size) = chunker.finish();
+        let (digest, size) = thread::scope(|scope| {
+            // The digest of the whole takes as long as cutting, so it has a thread of its own.
+            let (windows, queue) = mpsc::sync_channel::<Bytes>(2);
+            let hasher = scope.spawn(move || {
+                let mut hasher = blake3::Hasher::new();
+                queue.into_iter().for_each(|bytes| drop(hasher.update(&bytes)));
+                (Digest::from_bytes(*hasher.finalize().as_bytes()), hasher.count())
+            });
+            loop {
+                let Window { fresh, chunks, is_last } = window;
+                // It fails only if the hasher died, which joining it tells.
+                let _ = windows.send(fresh);
+                for chunk in chunks {
+                    file.submit(chunk)?;
+                }
+                if is_last {
+                    break;
+                }
+                window = chunker.next().map_err(fail)?;
+            }
+            drop(windows);
+            hasher.join().map_err(|_| fail(io::Error::other("hashing it failed")))
+        })?;
         file.complete(digest, size);
         Ok((digest, size))
     }
@@ -107,7 +144,16 @@ impl Drop for Writer<'_> {
         if let Some(pool) = lock(&self.pool).take() {
             pool.join();
         }
+        self.sink.abandon();
     }
+}
+
+/// The beginning of a file: all of a small one.
+fn read_head(input: &mut dyn Read) -> io::Result<Bytes> {
+    thread_local! {
+        static HEAD: RefCell<Vec<u8>> = RefCell::new(vec![0; MIN + 1]);
+    }
+    HEAD.with_borrow_mut(|head| fill(input, head).map(|length| Bytes::copy_from_slice(&head[..length])))
 }
 
 /// Threads that hash and compress chunks.
@@ -121,7 +167,7 @@ struct Pool {
 #[derive(Debug)]
 struct Job {
     turn: u64,
-    chunk: Vec<u8>,
+    chunk: Bytes,
 }
 
 /// A file of several chunks that is being added. Dropped before it is complete, it is forgotten.
@@ -132,7 +178,7 @@ struct LargeFile<'w> {
 
 impl LargeFile<'_> {
     /// Hands a chunk to the threads, once there is room for it.
-    fn submit(&mut self, chunk: Vec<u8>) -> Result<(), StoreError> {
+    fn submit(&mut self, chunk: Bytes) -> Result<(), StoreError> {
         self.sink.reserve(chunk.len())?;
         let turn = self.pool.take_turn();
         // It fails only if all threads died, which the sink knows.

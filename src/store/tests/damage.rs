@@ -68,7 +68,7 @@ fn damage_stays_with_what_it_hit() {
     // What failed once does not look like the end afterwards.
     assert!(reader.read(&mut [0; 10]).is_err());
     let error = StoreError::from_io(error).unwrap();
-    let chunks: HashSet<Digest> = store.chunks_of(&Digest::of(&left)).unwrap().into_iter().collect();
+    let chunks: HashSet<Digest> = store.keys_of(&Digest::of(&left)).unwrap().iter().map(|key| key.digest).collect();
     let damages = store.check_pack(&pack.id).unwrap();
     assert_eq!(damages.len(), 1);
     let chunk = damages[0].content.unwrap();
