@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Experiment;
 use crate::run::{Launch, LiveRun, capture_environment, inputs_from_pointers};
-use crate::track::Workspace;
+use crate::track::{Workspace, is_model_file};
 
 use super::output::shell_word;
 use super::watch::{Watcher, finish};
@@ -155,9 +155,7 @@ fn fill_in(command: &str, params: &BTreeMap<String, String>) -> Result<String, (
 /// An output at a place: named after it, a model where its name says so.
 fn output(place: &Path) -> (String, String, PathBuf) {
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let word = name.to_lowercase();
-    let is_model = word.contains("model")
-        || [".pt", ".pth", ".safetensors", ".onnx", ".ckpt", ".gguf"].iter().any(|suffix| word.ends_with(suffix));
+    let is_model = name.to_lowercase().contains("model") || is_model_file(&name);
     let artifact_type = if is_model { "model" } else { "output" };
     (name, artifact_type.to_owned(), place.to_path_buf())
 }

@@ -14,11 +14,12 @@ use crate::files::{self, RelPath, UnsafePath, resolve_beneath};
 use crate::id::Digest;
 use crate::store::{Entry, Manifest, StoreError};
 
-use super::compare::{Comparison, Wanted, compare, wanted_by, wanted_by_section};
+use super::compare::{Added, Comparison, Origin, by_path, path_of};
 use super::content;
 use super::export::{folders_of, write_entry};
 use super::scan::{Found, Scan, Stat, What, place_of, scan};
-use super::stat_cache::{KnownFile, Section, StatCache, nanoseconds, now};
+use super::section::{Builder, KnownFile, nanoseconds, now};
+use super::stat_cache::StatCache;
 use super::workspace::{PATIENCE, WorktreeLock};
 use super::{Pointer, Progress, TrackError, Workspace};
 
@@ -49,17 +50,19 @@ struct Plan {
     drafts: Vec<OsString>,
     /// Files to write, with the stats of those they replace.
     write: Vec<(Entry, Option<Stat>)>,
-    /// Files that stay.
-    keep: Vec<KnownFile>,
+    /// Known files, by their numbers, that are not part of the artifact when all is done.
+    dropped: Vec<u32>,
+    /// Files that stay and had to be read to know that.
+    read: Vec<KnownFile>,
     left: usize,
 }
 
 impl Plan {
     /// Nothing is to be done but to remember what was read.
-    fn that_keeps(path: &RelPath, pointer: Pointer, place: &Path, keep: Vec<KnownFile>) -> Self {
+    fn that_keeps(path: &RelPath, pointer: Pointer, place: PathBuf, comparison: Comparison<'_>) -> Self {
         let (remove, remove_folders, drafts, write) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (path, place) = (path.clone(), place.to_path_buf());
-        Self { path, pointer, place, remove, remove_folders, drafts, write, keep, left: 0 }
+        let Comparison { dropped, read, .. } = comparison;
+        Self { path: path.clone(), pointer, place, remove, remove_folders, drafts, write, dropped, read, left: 0 }
     }
 }
 
@@ -82,10 +85,12 @@ impl Workspace {
                 None => done.push(CheckedOut { path, written: 0, removed: 0, left: 0 }),
             }
         }
-        for plan in plans {
+        for mut plan in plans {
             let artifact_id = plan.pointer.id;
+            let dropped = std::mem::take(&mut plan.dropped);
             let (checked_out, files) = self.carry_out(plan, &lock, progress)?;
-            cache.set(&checked_out.path, Section { artifact_id, files });
+            let body = Builder::merge(cache.section(&checked_out.path).as_ref(), &dropped, &files);
+            cache.set(&checked_out.path, artifact_id, body);
             // A cache that cannot be written costs time and nothing else.
             let _ = cache.save(&lock);
             done.push(checked_out);
@@ -103,14 +108,13 @@ impl Workspace {
         force: bool,
     ) -> Result<Option<Plan>, TrackError> {
         let place = resolve_beneath(self.repository.work_dir()?, path)?;
-        let scan = scan(&place)?.unwrap_or_default();
         let section = cache.section(path);
-        if let Some(section) = section.filter(|section| section.artifact_id == pointer.id) {
-            let comparison = compare(&place, &scan, wanted_by_section(section), Some(section))?;
+        let scan = scan(&place, section.as_ref())?.unwrap_or_else(|| Scan::of_nothing(section.as_ref()));
+        if let Some(section) = section.as_ref().filter(|section| section.artifact_id == pointer.id) {
+            let comparison = Comparison::with_section(&place, &scan, section)?;
             if comparison.is_clean() && scan.drafts.is_empty() {
                 let is_news = comparison.hashed > 0;
-                let keep = comparison.same.into_iter().filter_map(|pair| pair.known).collect();
-                return Ok(is_news.then(|| Plan::that_keeps(path, pointer, &place, keep)));
+                return Ok(is_news.then(|| Plan::that_keeps(path, pointer, place, comparison)));
             }
         }
         let not_stored = || TrackError::NotStored { path: path.clone(), id: pointer.id };
@@ -118,26 +122,27 @@ impl Workspace {
             Err(StoreError::Missing { .. }) => return Err(not_stored()),
             manifest => manifest?,
         };
-        let comparison = compare(&place, &scan, wanted_by(&manifest), section)?;
-        let sorted = self.sort_out(&place, &scan, &manifest, &comparison, section, force)?;
+        let comparison = Comparison::with_manifest(&place, &scan, section.as_ref(), &manifest)?;
+        let sorted = self.sort_out(&place, &scan, &manifest, &comparison, force)?;
         if let (Some(first), false) = (sorted.at_risk.first(), force && !sorted.is_blocked) {
             let first = if first.is_empty() { path.file_name().to_owned() } else { first.clone() };
             return Err(TrackError::WouldOverwrite { path: path.clone(), count: sorted.at_risk.len(), first });
         }
-        let mut write = Vec::new();
-        let replaced = comparison.changed.iter().map(|pair| (pair.wanted, Some(pair.found.stat)));
-        for (wanted, stat) in replaced.chain(comparison.missing.iter().map(|wanted| (*wanted, None))) {
-            if !self.store.contains(&wanted.digest)? {
-                return Err(not_stored());
-            }
-            write.push((entry_of(&wanted)?, stat));
+        let Comparison { changed, missing, dropped, read, .. } = comparison;
+        let replaced = changed.into_iter().map(|changed| (changed.wanted.into_owned(), Some(changed.found.stat)));
+        let new = missing.into_iter().map(|entry| (entry.into_owned(), None));
+        let write: Vec<(Entry, Option<Stat>)> = replaced.chain(new).collect();
+        let lacks = |(entry, _): &&(Entry, _)| self.store.contains(&entry.digest).map_or(true, |stored| !stored);
+        if let Some((entry, _)) = write.par_iter().with_min_len(256).find_any(lacks) {
+            // Where the index cannot be read, this says why.
+            self.store.contains(&entry.digest)?;
+            return Err(not_stored());
         }
-        let keep = comparison.same.into_iter().filter_map(|pair| pair.known).collect();
         let Sorted { remove, left, .. } = sorted;
         let remove_folders = folders_in_the_way(&scan, &manifest);
         let path = path.clone();
         let drafts = scan.drafts;
-        Ok(Some(Plan { path, pointer, place, remove, remove_folders, drafts, write, keep, left }))
+        Ok(Some(Plan { path, pointer, place, remove, remove_folders, drafts, write, dropped, read, left }))
     }
 
     /// Decides about the files that are not as they should be.
@@ -147,28 +152,26 @@ impl Workspace {
         scan: &Scan,
         manifest: &Manifest,
         comparison: &Comparison<'_>,
-        section: Option<&Section>,
         force: bool,
     ) -> Result<Sorted, TrackError> {
         let mut sorted = Sorted::default();
-        for pair in &comparison.changed {
-            let digest = match &pair.known {
-                Some(known) => Some(known.digest),
-                None => digest_of(place, pair.found)?,
+        for changed in &comparison.changed {
+            let digest = match changed.digest {
+                Some(digest) => Some(digest),
+                None => digest_of(place, &changed.found)?,
             };
             if !self.has(digest)? {
-                sorted.at_risk.push(pair.found.shown());
-                sorted.is_blocked |= pair.found.what == What::Repository;
+                sorted.at_risk.push(changed.found.shown());
+                sorted.is_blocked |= changed.found.what == What::Repository;
             }
         }
         let shape = Shape::of(manifest);
-        for found in &comparison.added {
+        for Added { found, origin } in &comparison.added {
             let is_in_the_way = shape.is_blocked_by(scan, &found.path);
-            let once = section.map(|section| section.files.iter().find(|file| found.path == file.path.as_str()));
-            let is_stored = match once {
+            let is_stored = match origin {
                 // We did not put it there: it is the user's, and it can stay.
-                Some(None) if !is_in_the_way => false,
-                Some(Some(known)) if known.still_describes(found) => self.has(Some(known.digest))?,
+                Origin::User if !is_in_the_way => false,
+                Origin::Artifact(Some(digest)) => self.has(Some(*digest))?,
                 _ => self.has(digest_of(place, found)?)?,
             };
             match found.what {
@@ -199,7 +202,7 @@ impl Workspace {
         lock: &WorktreeLock,
         progress: &dyn Progress,
     ) -> Result<(CheckedOut, Vec<KnownFile>), TrackError> {
-        let Plan { path, place, remove, remove_folders, drafts, write, keep, left, .. } = plan;
+        let Plan { path, place, remove, remove_folders, drafts, write, read, left, .. } = plan;
         let work_dir = self.repository.work_dir()?;
         for draft in &drafts {
             files::remove_file(&place.join(draft))?;
@@ -239,9 +242,9 @@ impl Workspace {
         progress.finish();
         let written = written?;
         let checked_out = CheckedOut { path, written: written.len(), removed: remove.len(), left };
-        let mut files = keep;
+        let mut files = read;
         files.extend(written);
-        files.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        files.sort_unstable_by(by_path);
         Ok((checked_out, files))
     }
 }
@@ -266,9 +269,8 @@ struct Shape<'a> {
 impl<'a> Shape<'a> {
     fn of(manifest: &'a Manifest) -> Self {
         let mut shape = Self { files: HashSet::new(), folders: HashSet::new() };
-        for wanted in wanted_by(manifest) {
-            shape.files.insert(wanted.path);
-            let mut path = wanted.path;
+        for mut path in manifest.entries().iter().map(path_of) {
+            shape.files.insert(path);
             while let Some((folder, _)) = path.rsplit_once('/') {
                 shape.folders.insert(folder);
                 path = folder;
@@ -300,7 +302,7 @@ impl<'a> Shape<'a> {
 
 /// The folders that stand where files should, with those in them, inner ones first.
 fn folders_in_the_way(scan: &Scan, manifest: &Manifest) -> Vec<OsString> {
-    let files: HashSet<&str> = wanted_by(manifest).iter().map(|wanted| wanted.path).collect();
+    let files: HashSet<&str> = manifest.entries().iter().map(path_of).collect();
     let is_single = manifest.is_single_file();
     let is_in_the_way = |folder: &OsString| {
         is_single || Path::new(folder).ancestors().any(|path| path.to_str().is_some_and(|path| files.contains(path)))
@@ -325,15 +327,10 @@ fn digest_of(place: &Path, found: &Found) -> Result<Option<Digest>, TrackError> 
     }
 }
 
-fn entry_of(wanted: &Wanted<'_>) -> Result<Entry, TrackError> {
-    let path = if wanted.path.is_empty() { None } else { Some(RelPath::new(wanted.path)?) };
-    Ok(Entry { path, mode: wanted.mode, size: wanted.size, digest: wanted.digest })
-}
-
 /// Fails if what stands at a path is not what stood there when its fate was decided.
 fn check_unchanged(root: &Path, name: &OsStr, planned: Option<Stat>) -> Result<(), TrackError> {
     let place = place_of(root, name);
-    let stat = scan(&place)?.and_then(|scan| scan.files.first().map(|found| found.stat));
+    let stat = Stat::at(&place)?.filter(|(_, what)| *what != What::Folder).map(|(stat, _)| stat);
     if stat == planned { Ok(()) } else { Err(TrackError::Changed { path: place }) }
 }
 
@@ -345,8 +342,7 @@ fn known_as_written(
     modified: Option<SystemTime>,
 ) -> Result<KnownFile, TrackError> {
     let place = place_of(root, OsStr::new(name));
-    let found = scan(&place)?.and_then(|mut scan| scan.files.pop());
-    let stat = found.map(|found| found.stat).ok_or(TrackError::Changed { path: place })?;
+    let (stat, _) = Stat::at(&place)?.ok_or(TrackError::Changed { path: place })?;
     let is_ours = modified.is_some_and(|modified| stat.modified == nanoseconds(modified));
     // A file with another time may have been changed since: then nothing is certain before it is read.
     let checked_at = if is_ours { now() } else { 0 };

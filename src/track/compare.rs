@@ -1,165 +1,226 @@
 //! Comparing what stands in the work tree with what should.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::files::RelPath;
 use crate::id::Digest;
-use crate::store::{Manifest, Mode};
+use crate::store::{Entry, Manifest};
 
 use super::TrackError;
 use super::content;
-use super::scan::{Found, Scan};
-use super::stat_cache::{KnownFile, Section};
+use super::scan::{Found, Scan, What};
+use super::section::{KnownFile, Section};
 
-/// A file as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted<'a> {
-    /// The path in the artifact; empty for an artifact that is a single file.
-    pub(super) path: &'a str,
-    pub(super) mode: Mode,
-    pub(super) size: u64,
-    pub(super) digest: Digest,
-}
-
-/// The files of a manifest.
-pub(super) fn wanted_by(manifest: &Manifest) -> Vec<Wanted<'_>> {
-    let wanted = manifest.entries().iter().map(|entry| Wanted {
-        path: entry.path.as_ref().map_or("", |path| path.as_str()),
-        mode: entry.mode,
-        size: entry.size,
-        digest: entry.digest,
-    });
-    wanted.collect()
-}
-
-/// The files of the version that the section knows.
-pub(super) fn wanted_by_section(section: &Section) -> Vec<Wanted<'_>> {
-    let wanted = section.files.iter().map(|file| Wanted {
-        path: &file.path,
-        mode: file.mode,
-        size: file.stat.size,
-        digest: file.digest,
-    });
-    wanted.collect()
-}
-
-/// A file that stands where one should, with its content where that is known.
+/// A file that is not as it should be.
 #[derive(Debug)]
-pub(super) struct Pair<'a> {
-    pub(super) found: &'a Found,
-    pub(super) wanted: Wanted<'a>,
-    /// What is known of it; none where it differs so plainly that nobody looked.
-    pub(super) known: Option<KnownFile>,
+pub(super) struct Changed<'a> {
+    pub(super) found: Found,
+    pub(super) wanted: Cow<'a, Entry>,
+    /// Its content; none where it differs so plainly that nobody looked.
+    pub(super) digest: Option<Digest>,
+}
+
+/// A file that should not be there.
+#[derive(Debug)]
+pub(super) struct Added {
+    pub(super) found: Found,
+    pub(super) origin: Origin,
+}
+
+/// Where a file comes from that should not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The user made it.
+    User,
+    /// It was part of the artifact, with this content if it is still as it was.
+    Artifact(Option<Digest>),
 }
 
 /// How what stands there compares with what should.
 #[derive(Debug, Default)]
 pub(super) struct Comparison<'a> {
-    /// Files that are as they should be.
-    pub(super) same: Vec<Pair<'a>>,
-    /// Files that are not.
-    pub(super) changed: Vec<Pair<'a>>,
+    /// Files that are not as they should be.
+    pub(super) changed: Vec<Changed<'a>>,
     /// Files that should not be there.
-    pub(super) added: Vec<&'a Found>,
+    pub(super) added: Vec<Added>,
     /// Files that are not there.
-    pub(super) missing: Vec<Wanted<'a>>,
+    pub(super) missing: Vec<Cow<'a, Entry>>,
+    /// The files that were read and are as they should be, sorted by path.
+    pub(super) read: Vec<KnownFile>,
+    /// The numbers of known files that are not there or not as they should be: what is known of the others stays so.
+    pub(super) dropped: Vec<u32>,
     /// How many files had to be read.
     pub(super) hashed: usize,
 }
 
-impl Comparison<'_> {
-    /// Whether all is as it should be.
-    pub(super) fn is_clean(&self) -> bool {
-        self.changed.is_empty() && self.added.is_empty() && self.missing.is_empty()
-    }
+/// A file that stands where one should, of the right kind and size.
+struct Candidate<'a> {
+    found: Found,
+    wanted: Cow<'a, Entry>,
 }
 
-/// Compares; both `scan` and `wanted` are sorted by path as bytes. `place` is the artifact's, and files whose content
-/// `section` does not tell are read where that can make a difference.
-pub(super) fn compare<'a>(
-    place: &Path,
-    scan: &'a Scan,
-    wanted: Vec<Wanted<'a>>,
-    section: Option<&Section>,
-) -> Result<Comparison<'a>, TrackError> {
-    let mut comparison = Comparison::default();
-    let mut unknown = Vec::new();
-    let mut lookup = Lookup::new(section);
-    let mut found = scan.files.iter().peekable();
-    let mut wanted = wanted.into_iter().peekable();
-    loop {
-        let order = match (found.peek(), wanted.peek()) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(found), Some(wanted)) => found.path.as_bytes().cmp(wanted.path.as_bytes()),
-        };
-        match order {
-            Ordering::Less => comparison.added.extend(found.next()),
-            Ordering::Greater => comparison.missing.extend(wanted.next()),
-            Ordering::Equal => {
-                let (Some(found), Some(wanted)) = (found.next(), wanted.next()) else { break };
-                let known = lookup.find(found);
-                match known {
-                    Some(known) if known.digest == wanted.digest && known.mode == wanted.mode => {
-                        comparison.same.push(Pair { found, wanted, known: Some(known.clone()) });
+impl<'a> Comparison<'a> {
+    /// Compares with the version that `section` knows, which `scan` was made with. Files whose content it does not
+    /// tell are read.
+    pub(super) fn with_section(place: &Path, scan: &Scan, section: &Section<'_>) -> Result<Self, TrackError> {
+        let mut comparison = Self { dropped: scan.stale.clone(), ..Self::default() };
+        let mut candidates = Vec::new();
+        let mut files = scan.files.iter().peekable();
+        let mut cursor = section.cursor();
+        for number in &scan.stale {
+            let path = cursor.advance_to(*number);
+            let is_before = |found: &&Found| found.path.as_bytes() < path.as_bytes();
+            comparison.added.extend(std::iter::from_fn(|| files.next_if(is_before)).map(of_user));
+            let wanted = Cow::Owned(entry(section, *number, path)?);
+            match files.next_if(|found| found.path.as_bytes() == path.as_bytes()) {
+                Some(found) => comparison.put(found, wanted, &mut candidates),
+                None => comparison.missing.push(wanted),
+            }
+        }
+        comparison.added.extend(files.map(of_user));
+        comparison.read(place, candidates)
+    }
+
+    /// Compares with a manifest. `scan` was made with `section`, which may know of another version.
+    pub(super) fn with_manifest(
+        place: &Path,
+        scan: &Scan,
+        section: Option<&Section<'_>>,
+        manifest: &'a Manifest,
+    ) -> Result<Self, TrackError> {
+        let mut comparison = Self::default();
+        let mut candidates = Vec::new();
+        let mut files = scan.files.iter().peekable();
+        let mut wanted = manifest.entries().iter().peekable();
+        let mut stale = scan.stale.iter().copied().peekable();
+        let mut cursor = section.map(Section::cursor);
+        loop {
+            let known = cursor.as_ref().and_then(|cursor| cursor.path());
+            let paths = [
+                known.map(str::as_bytes),
+                files.peek().map(|found| found.path.as_bytes()),
+                wanted.peek().map(|entry| path_of(entry).as_bytes()),
+            ];
+            let Some(first) = paths.into_iter().flatten().min() else { break };
+            let [is_known, is_found, is_wanted] = paths.map(|path| path == Some(first));
+            let known = cursor.as_ref().zip(section).filter(|_| is_known);
+            let number = known.map(|(cursor, _)| cursor.number());
+            // Known files stand there as they were known, but for those that the walk found stale.
+            let holds = known.filter(|_| stale.next_if(|stale| Some(*stale) == number).is_none());
+            let entry = wanted.next_if(|_| is_wanted);
+            let found = files.next_if(|_| is_found);
+            let is_same = match (holds, entry) {
+                (Some((cursor, section)), Some(entry)) => {
+                    let number = cursor.number();
+                    (section.digest(number), section.mode(number)) == (entry.digest, entry.mode)
+                }
+                _ => false,
+            };
+            if !is_same {
+                comparison.dropped.extend(number);
+                let held = holds.and_then(|(cursor, section)| {
+                    let number = cursor.number();
+                    Some((found_of(section, number, cursor.path()?), section.digest(number)))
+                });
+                match (held, found, entry) {
+                    (Some((found, digest)), _, Some(entry)) => {
+                        let (wanted, digest) = (Cow::Borrowed(entry), Some(digest));
+                        comparison.changed.push(Changed { found, wanted, digest });
                     }
-                    Some(known) => comparison.changed.push(Pair { found, wanted, known: Some(known.clone()) }),
-                    None if found.mode() != Some(wanted.mode) || found.stat.size != wanted.size => {
-                        comparison.changed.push(Pair { found, wanted, known: None });
+                    (Some((found, digest)), _, None) => {
+                        comparison.added.push(Added { found, origin: Origin::Artifact(Some(digest)) });
                     }
-                    None => unknown.push(Pair { found, wanted, known: None }),
+                    (None, Some(found), Some(entry)) => comparison.put(found, Cow::Borrowed(entry), &mut candidates),
+                    (None, Some(found), None) => {
+                        let origin = if is_known { Origin::Artifact(None) } else { Origin::User };
+                        comparison.added.push(Added { found: found.clone(), origin });
+                    }
+                    (None, None, Some(entry)) => comparison.missing.push(Cow::Borrowed(entry)),
+                    (None, None, None) => {}
+                }
+            }
+            if let Some(cursor) = cursor.as_mut().filter(|_| is_known) {
+                cursor.advance();
+            }
+        }
+        comparison.read(place, candidates)
+    }
+
+    /// Whether all is as it should be.
+    pub(super) fn is_clean(&self) -> bool {
+        self.differing() == 0
+    }
+
+    /// How many files are not as they should be.
+    pub(super) fn differing(&self) -> usize {
+        self.changed.len() + self.added.len() + self.missing.len()
+    }
+
+    /// Files a file of which nothing is known where one should be.
+    fn put(&mut self, found: &Found, wanted: Cow<'a, Entry>, candidates: &mut Vec<Candidate<'a>>) {
+        let found = found.clone();
+        if found.mode() == Some(wanted.mode) && found.stat.size == wanted.size {
+            candidates.push(Candidate { found, wanted });
+        } else {
+            self.changed.push(Changed { found, wanted, digest: None });
+        }
+    }
+
+    /// Reads the files of which only the content can tell.
+    fn read(mut self, place: &Path, candidates: Vec<Candidate<'a>>) -> Result<Self, TrackError> {
+        self.hashed = candidates.len();
+        let read: Result<Vec<_>, TrackError> = candidates
+            .into_par_iter()
+            .map(|candidate| match content::hash(place, &candidate.found) {
+                Ok(known) => Ok((candidate, Some(known))),
+                // It is being written: it is not what it should be.
+                Err(TrackError::Changed { .. }) => Ok((candidate, None)),
+                Err(error) => Err(error),
+            })
+            .collect();
+        for (Candidate { found, wanted }, known) in read? {
+            match known {
+                Some(known) if (known.digest, known.mode) == (wanted.digest, wanted.mode) => self.read.push(known),
+                known => {
+                    let digest = known.map(|known| known.digest);
+                    self.changed.push(Changed { found, wanted, digest });
                 }
             }
         }
+        self.changed.sort_unstable_by(|left, right| left.found.path.cmp(&right.found.path));
+        Ok(self)
     }
-    comparison.hashed = unknown.len();
-    let hashed: Result<Vec<Pair<'a>>, TrackError> = unknown
-        .into_par_iter()
-        .map(|pair| match content::hash(place, pair.found) {
-            Ok(known) => Ok(Pair { known: Some(known), ..pair }),
-            // It is being written: it is not what it should be.
-            Err(TrackError::Changed { .. }) => Ok(pair),
-            Err(error) => Err(error),
-        })
-        .collect();
-    for pair in hashed? {
-        let wanted = (pair.wanted.digest, pair.wanted.mode);
-        match pair.known.as_ref().map(|known| (known.digest, known.mode)) {
-            Some(known) if known == wanted => comparison.same.push(pair),
-            _ => comparison.changed.push(pair),
-        }
-    }
-    if comparison.hashed > 0 {
-        comparison.same.sort_unstable_by(|left, right| left.wanted.path.cmp(right.wanted.path));
-        comparison.changed.sort_unstable_by(|left, right| left.wanted.path.cmp(right.wanted.path));
-    }
-    Ok(comparison)
 }
 
-/// Finds what a section knows of files that are asked for in order.
-pub(super) struct Lookup<'s> {
-    rest: &'s [KnownFile],
+/// A file that no version of the artifact that is known has.
+fn of_user(found: &Found) -> Added {
+    Added { found: found.clone(), origin: Origin::User }
 }
 
-impl<'s> Lookup<'s> {
-    /// Over what is known, if anything is.
-    pub(super) fn new(section: Option<&'s Section>) -> Self {
-        Self { rest: section.map_or(&[], |section| &section.files) }
-    }
+/// The path in the artifact; empty for an artifact that is a single file.
+pub(super) fn path_of(entry: &Entry) -> &str {
+    entry.path.as_ref().map_or("", RelPath::as_str)
+}
 
-    /// What is known of `found` that still holds. Files have to be asked for in the order of their paths.
-    pub(super) fn find(&mut self, found: &Found) -> Option<&'s KnownFile> {
-        while let Some((first, rest)) = self.rest.split_first() {
-            match first.path.as_bytes().cmp(found.path.as_bytes()) {
-                Ordering::Less => self.rest = rest,
-                Ordering::Equal => return Some(first).filter(|known| known.still_describes(found)),
-                Ordering::Greater => return None,
-            }
-        }
-        None
-    }
+/// A file as the section knows it.
+pub(super) fn entry(section: &Section<'_>, number: u32, path: &str) -> Result<Entry, TrackError> {
+    let path = if path.is_empty() { None } else { Some(RelPath::new(path)?) };
+    let (mode, size) = (section.mode(number), section.stat(number).size);
+    Ok(Entry { path, mode, size, digest: section.digest(number) })
+}
+
+/// A file that stands as the section knows it.
+pub(super) fn found_of(section: &Section<'_>, number: u32, path: &str) -> Found {
+    Found { path: OsString::from(path), what: What::Content(section.mode(number)), stat: section.stat(number) }
+}
+
+/// The order of paths as bytes, for what is to be sorted.
+pub(super) fn by_path(left: &KnownFile, right: &KnownFile) -> Ordering {
+    left.path.as_bytes().cmp(right.path.as_bytes())
 }

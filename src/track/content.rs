@@ -13,7 +13,7 @@ use crate::store::Mode;
 
 use super::TrackError;
 use super::scan::{Found, Stat, What, place_of};
-use super::stat_cache::{KnownFile, now};
+use super::section::{KnownFile, now};
 
 /// Bytes that are hashed at once.
 const BUFFER: usize = 4 * 1024 * 1024;
@@ -122,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("log");
         fs::write(&place, "1").unwrap();
-        let found = scan(&place).unwrap().unwrap().files.remove(0);
+        let found = scan(&place, None).unwrap().unwrap().files.remove(0);
         let mut rounds = 0;
         let mut read_and_grow = |times: usize| {
             rounds = 0;
@@ -146,7 +146,7 @@ mod tests {
         let bytes: Vec<u8> = (0..10_000_000u32).map(|i| (i / 3) as u8).collect();
         fs::write(folder.path().join("big"), &bytes).unwrap();
         std::os::unix::fs::symlink("/nowhere", folder.path().join("link")).unwrap();
-        let found = scan(folder.path()).unwrap().unwrap().files;
+        let found = scan(folder.path(), None).unwrap().unwrap().files;
         let digests: Vec<Digest> = found.iter().map(|found| hash(folder.path(), found).unwrap().digest).collect();
         assert_eq!(digests, [Digest::of(&bytes), Digest::of(b"/nowhere")]);
     }

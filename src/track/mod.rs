@@ -10,6 +10,7 @@ mod export;
 mod ignore;
 mod pointer;
 mod scan;
+mod section;
 mod stat_cache;
 mod status;
 mod tracking;
@@ -19,7 +20,7 @@ pub use checkout::CheckedOut;
 pub use error::{TrackError, Untrackable};
 pub use pointer::{ArtifactType, Kind, POINTER_SUFFIX, Pointer, PointerError};
 pub use status::{State, Status};
-pub use tracking::{TrackOptions, Tracked};
+pub use tracking::{TrackOptions, Tracked, is_model_file};
 pub use workspace::Workspace;
 
 /// Progress of long work, told to whoever shows it. The defaults ignore it.

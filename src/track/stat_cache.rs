@@ -7,235 +7,222 @@
 //! It is a cache: one that is missing, damaged or of another version costs time and nothing else.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use crate::files::{self, Durability, FileError, RelPath};
+use crate::files::{Draft, Durability, FileError, RelPath};
 use crate::id::{ArtifactId, Digest};
-use crate::store::Mode;
 
-use super::scan::{Found, Stat, What};
+use super::section::{Input, Section};
 use super::workspace::WorktreeLock;
 
-const MAGIC: &[u8; 8] = b"GMLSTAT1";
-
-/// File systems that count in nanoseconds take the time from a clock that ticks every 1 to 10 ms.
-const TICK: i64 = 20_000_000;
-/// Others count in whole or even in two seconds.
-const COARSE_TICK: i64 = 2_000_000_000;
-
-/// A file whose content was known at some moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KnownFile {
-    /// The path in the artifact; empty for an artifact that is a single file.
-    pub(super) path: String,
-    /// How it is made.
-    pub(super) mode: Mode,
-    /// What the system said of it.
-    pub(super) stat: Stat,
-    /// BLAKE3 of its content.
-    pub(super) digest: Digest,
-    /// When the content was read, or just before, in nanoseconds since 1970.
-    pub(super) checked_at: i64,
-}
-
-impl KnownFile {
-    /// Whether the file that was found still has the content that was known.
-    ///
-    /// A file that was changed in the very tick of the clock in which its content was read may have the same stat as
-    /// before, so a stat proves something only once it is older than that: git's rule for racily clean entries.
-    pub(super) fn still_describes(&self, found: &Found) -> bool {
-        found.what == What::Content(self.mode) && found.stat == self.stat && !self.is_racy()
-    }
-
-    fn is_racy(&self) -> bool {
-        let Stat { modified, changed, .. } = self.stat;
-        let coarse = modified % 1_000_000_000 == 0 && changed % 1_000_000_000 == 0;
-        let tick = if coarse { COARSE_TICK } else { TICK };
-        modified.saturating_add(tick) >= self.checked_at
-    }
-}
-
-/// The moment, as [`KnownFile::checked_at`] counts.
-pub(super) fn now() -> i64 {
-    nanoseconds(SystemTime::now())
-}
-
-/// A time in nanoseconds since 1970.
-pub(super) fn nanoseconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// What is known of one artifact's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section {
-    /// The version that these are the files of: all of them, and no others.
-    pub(super) artifact_id: ArtifactId,
-    /// The files, sorted by path as bytes.
-    pub(super) files: Vec<KnownFile>,
-}
+const MAGIC: &[u8; 8] = b"GMLSTAT2";
 
 /// What is known of all artifacts' files in one work tree.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct StatCache {
     place: PathBuf,
-    sections: BTreeMap<RelPath, Section>,
+    /// The file as it was read.
+    bytes: Vec<u8>,
+    slots: BTreeMap<RelPath, Slot>,
+}
+
+/// The section of one artifact.
+#[derive(Debug, PartialEq, Eq)]
+struct Slot {
+    artifact_id: ArtifactId,
+    /// BLAKE3 of the body: checked when the section is asked for, so that others cost nothing.
+    hash: Digest,
+    body: Body,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Body {
+    /// In the bytes that were read.
+    Read(Range<usize>),
+    /// Made since.
+    New(Vec<u8>),
 }
 
 impl StatCache {
     /// Reads the one in a work tree's own git folder.
     pub(super) fn load(git_dir: &Path) -> Self {
         let place = git_dir.join("ml").join("stat-cache");
-        let sections = std::fs::read(&place).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { place, sections }
+        let bytes = std::fs::read(&place).unwrap_or_default();
+        let slots = decode(&bytes).unwrap_or_default();
+        Self { place, bytes, slots }
     }
 
-    /// What is known of the artifact at `path`.
-    pub(super) fn section(&self, path: &RelPath) -> Option<&Section> {
-        self.sections.get(path)
+    /// The version that the files of the artifact at `path` are known of.
+    pub(super) fn artifact_at(&self, path: &RelPath) -> Option<ArtifactId> {
+        self.slots.get(path).map(|slot| slot.artifact_id)
     }
 
-    /// Replaces what is known of the artifact at `path`.
-    pub(super) fn set(&mut self, path: &RelPath, section: Section) {
-        self.sections.insert(path.clone(), section);
+    /// What is known of the artifact at `path`. It is checked and read anew each time.
+    pub(super) fn section(&self, path: &RelPath) -> Option<Section<'_>> {
+        let slot = self.slots.get(path)?;
+        let body = self.body(slot);
+        if matches!(slot.body, Body::Read(_)) && hash(body) != slot.hash {
+            return None;
+        }
+        Section::parse(slot.artifact_id, body)
+    }
+
+    /// Whether both know the same of the artifact at `path`.
+    pub(super) fn agrees(&self, other: &Self, path: &RelPath) -> bool {
+        let known = |cache: &Self| cache.slots.get(path).map(|slot| (slot.artifact_id, slot.hash));
+        known(self) == known(other)
+    }
+
+    /// Replaces what is known of the artifact at `path` by the section with the bytes `body`.
+    pub(super) fn set(&mut self, path: &RelPath, artifact_id: ArtifactId, body: Vec<u8>) {
+        let slot = Slot { artifact_id, hash: hash(&body), body: Body::New(body) };
+        self.slots.insert(path.clone(), slot);
     }
 
     /// Forgets the artifact at `path`.
     pub(super) fn forget(&mut self, path: &RelPath) {
-        self.sections.remove(path);
+        self.slots.remove(path);
     }
 
     /// Writes it. Nobody else can have written it since it was read, if it was read under the same lock.
     pub(super) fn save(&self, _lock: &WorktreeLock) -> Result<(), FileError> {
-        files::publish(&self.place, &encode(&self.sections), Durability::Buffered)
+        let fail = |source| FileError::new("write", &self.place, source);
+        let mut draft = Draft::new_in(self.place.parent().unwrap_or(Path::new(".")))?;
+        draft.write_all(&self.head()).map_err(fail)?;
+        for slot in self.slots.values() {
+            draft.write_all(self.body(slot)).map_err(fail)?;
+        }
+        draft.publish(&self.place, false, Durability::Buffered)
     }
-}
 
-fn encode(sections: &BTreeMap<RelPath, Section>) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    let number = |bytes: &mut Vec<u8>, value: u64| bytes.extend_from_slice(&value.to_le_bytes());
-    let text = |bytes: &mut Vec<u8>, text: &str| {
-        number(bytes, text.len() as u64);
-        bytes.extend_from_slice(text.as_bytes());
-    };
-    number(&mut bytes, sections.len() as u64);
-    for (path, section) in sections {
-        text(&mut bytes, path.as_str());
-        bytes.extend_from_slice(section.artifact_id.as_bytes());
-        number(&mut bytes, section.files.len() as u64);
-        for file in &section.files {
-            text(&mut bytes, &file.path);
-            bytes.push(match file.mode {
-                Mode::File => 0,
-                Mode::Executable => 1,
-                Mode::Symlink => 2,
-            });
-            number(&mut bytes, file.stat.size);
-            for time in [file.stat.modified, file.stat.changed, file.checked_at] {
-                bytes.extend_from_slice(&time.to_le_bytes());
-            }
-            number(&mut bytes, file.stat.inode);
-            bytes.extend_from_slice(file.digest.as_bytes());
+    fn body<'a>(&'a self, slot: &'a Slot) -> &'a [u8] {
+        match &slot.body {
+            Body::Read(range) => self.bytes.get(range.clone()).unwrap_or_default(),
+            Body::New(bytes) => bytes,
         }
     }
-    let check = Digest::of(&bytes);
-    bytes.extend_from_slice(check.as_bytes());
-    bytes
+
+    /// All before the bodies.
+    fn head(&self) -> Vec<u8> {
+        let mut head = MAGIC.to_vec();
+        let number = |head: &mut Vec<u8>, value: usize| head.extend_from_slice(&(value as u64).to_le_bytes());
+        number(&mut head, self.slots.len());
+        for (path, slot) in &self.slots {
+            number(&mut head, path.as_str().len());
+            head.extend_from_slice(path.as_str().as_bytes());
+            head.extend_from_slice(slot.artifact_id.as_bytes());
+            head.extend_from_slice(slot.hash.as_bytes());
+            number(&mut head, self.body(slot).len());
+        }
+        let check = Digest::of(&head);
+        head.extend_from_slice(check.as_bytes());
+        head
+    }
 }
 
-fn decode(bytes: &[u8]) -> Option<BTreeMap<RelPath, Section>> {
-    let (body, check) = bytes.split_last_chunk::<32>()?;
-    if Digest::of(body).as_bytes() != check {
-        return None;
-    }
-    let mut input = Input(body.strip_prefix(MAGIC)?);
-    let mut sections = BTreeMap::new();
+/// Large sections are hashed by all processors.
+fn hash(body: &[u8]) -> Digest {
+    Digest::from_bytes(*blake3::Hasher::new().update_rayon(body).finalize().as_bytes())
+}
+
+fn decode(bytes: &[u8]) -> Option<BTreeMap<RelPath, Slot>> {
+    let mut input = Input(bytes.strip_prefix(MAGIC)?);
+    let mut slots = BTreeMap::new();
+    let mut lengths = 0;
     for _ in 0..input.number()? {
         let path = RelPath::new(input.text()?).ok()?;
         let artifact_id = ArtifactId::from_bytes(input.array()?);
-        let mut files = Vec::new();
-        for _ in 0..input.number()? {
-            let path = input.text()?.to_owned();
-            let mode = match input.array::<1>()? {
-                [0] => Mode::File,
-                [1] => Mode::Executable,
-                [2] => Mode::Symlink,
-                _ => return None,
-            };
-            let size = input.number()?;
-            let [modified, changed, checked_at] = [input.time()?, input.time()?, input.time()?];
-            let stat = Stat { size, modified, changed, inode: input.number()? };
-            files.push(KnownFile { path, mode, stat, digest: Digest::from_bytes(input.array()?), checked_at });
+        let hash = Digest::from_bytes(input.array()?);
+        let length = usize::try_from(input.number()?).ok()?;
+        let body = Body::Read(lengths..usize::checked_add(lengths, length)?);
+        lengths += length;
+        slots.insert(path, Slot { artifact_id, hash, body });
+    }
+    let head = &bytes[..bytes.len() - input.0.len()];
+    if Digest::of(head).as_bytes() != &input.array::<32>()? || input.0.len() != lengths {
+        return None;
+    }
+    let start = bytes.len() - lengths;
+    for slot in slots.values_mut() {
+        if let Body::Read(range) = &mut slot.body {
+            *range = range.start + start..range.end + start;
         }
-        sections.insert(path, Section { artifact_id, files });
     }
-    input.0.is_empty().then_some(sections)
-}
-
-/// What is left to decode.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (array, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*array)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn time(&mut self) -> Option<i64> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
-    }
+    Some(slots)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::section::tests::{body_of, known};
     use super::*;
-    use std::ffi::OsString;
 
-    const SECOND: i64 = 1_000_000_000;
+    fn cache(sections: &[(&str, &[&str])]) -> StatCache {
+        let mut cache = StatCache::default();
+        for (number, (path, files)) in sections.iter().enumerate() {
+            let id = ArtifactId::from_bytes([number as u8; 32]);
+            let files: Vec<_> = files.iter().map(|file| known(file, 5, 1 << 40)).collect();
+            cache.set(&RelPath::new(*path).unwrap(), id, body_of(&files));
+        }
+        cache
+    }
 
-    fn known(path: &str, modified: i64, checked_at: i64) -> KnownFile {
-        let stat = Stat { size: 3, modified, changed: 9 * SECOND, inode: 7 };
-        KnownFile { path: path.to_owned(), mode: Mode::File, stat, digest: Digest::of(b"abc"), checked_at }
+    fn bytes_of(cache: &StatCache) -> Vec<u8> {
+        let mut bytes = cache.head();
+        cache.slots.values().for_each(|slot| bytes.extend_from_slice(cache.body(slot)));
+        bytes
+    }
+
+    /// The paths in a section, if it is there.
+    fn read(bytes: &[u8], path: &str) -> Option<Vec<String>> {
+        let slots = decode(bytes)?;
+        let cache = StatCache { place: PathBuf::new(), bytes: bytes.to_vec(), slots };
+        let section = cache.section(&RelPath::new(path).unwrap())?;
+        let mut cursor = section.cursor();
+        let mut paths = Vec::new();
+        while let Some(path) = cursor.path() {
+            paths.push(path.to_owned());
+            cursor.advance();
+        }
+        Some(paths)
     }
 
     #[test]
     fn what_is_written_is_read_and_any_damage_reads_as_nothing() {
-        let section = Section { artifact_id: ArtifactId::from_bytes([9; 32]), files: vec![known("a/ü", 5, 6)] };
-        let sections = BTreeMap::from([(RelPath::new("data/x").unwrap(), section)]);
-        let bytes = encode(&sections);
-        assert_eq!(decode(&bytes), Some(sections));
+        let written = cache(&[("data/a", &["x", "y/z"]), ("data/b", &["ü"])]);
+        let bytes = bytes_of(&written);
+        assert_eq!(read(&bytes, "data/a").unwrap(), ["x", "y/z"]);
+        assert_eq!(read(&bytes, "data/b").unwrap(), ["ü"]);
+        assert_eq!(read(&bytes, "data/c"), None);
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;
-            assert_eq!(decode(&damaged), None, "byte {index}");
-            assert_eq!(decode(&bytes[..index]), None, "length {index}");
+            let whole = ["data/a", "data/b"].map(|path| read(&damaged, path));
+            assert!(whole.contains(&None), "byte {index}");
+            for (found, expected) in whole.iter().zip([&["x", "y/z"][..], &["ü"]]) {
+                assert!(found.as_ref().is_none_or(|paths| paths == expected), "byte {index}");
+            }
+            assert_eq!(read(&bytes[..index], "data/a"), None, "length {index}");
         }
     }
 
     #[test]
-    fn a_stat_proves_nothing_before_the_clock_has_ticked() {
-        let describes = |file: &KnownFile| {
-            let found = Found { path: OsString::from("a"), what: What::Content(Mode::File), stat: file.stat };
-            file.still_describes(&found)
-        };
-        assert!(describes(&known("a", 5 * SECOND + 1, 6 * SECOND)));
-        assert!(!describes(&known("a", 5 * SECOND + 1, 5 * SECOND + TICK)));
-        assert!(!describes(&known("a", 5 * SECOND + 1, 4 * SECOND)));
-        // A file system that counts in seconds.
-        assert!(!describes(&known("a", 5 * SECOND, 6 * SECOND)));
-        assert!(describes(&known("a", 5 * SECOND, 8 * SECOND)));
+    fn one_section_can_be_replaced_and_forgotten() {
+        let bytes = bytes_of(&cache(&[("a", &["x"]), ("b", &["y"])]));
+        let mut again = StatCache { place: PathBuf::new(), slots: decode(&bytes).unwrap(), bytes };
+        let (a, b) = (RelPath::new("a").unwrap(), RelPath::new("b").unwrap());
+        again.set(&a, ArtifactId::from_bytes([9; 32]), body_of(&[known("z", 5, 1 << 40)]));
+        let bytes = bytes_of(&again);
+        assert_eq!(
+            (read(&bytes, "a").unwrap(), read(&bytes, "b").unwrap()),
+            (vec!["z".to_owned()], vec!["y".to_owned()])
+        );
+        assert!(again.agrees(&again, &a));
+        let mut less = StatCache { place: PathBuf::new(), slots: decode(&bytes).unwrap(), bytes };
+        assert!(again.agrees(&less, &a) && again.agrees(&less, &b));
+        less.forget(&b);
+        assert!(!again.agrees(&less, &b) && less.artifact_at(&b).is_none());
+        assert_eq!(less.artifact_at(&a), Some(ArtifactId::from_bytes([9; 32])));
     }
 }

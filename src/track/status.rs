@@ -6,10 +6,11 @@ use crate::files::{RelPath, Wait, resolve_beneath};
 use crate::id::ArtifactId;
 use crate::store::StoreError;
 
-use super::compare::{Comparison, compare, wanted_by, wanted_by_section};
+use super::compare::{Comparison, path_of};
 use super::pointer::POINTER_SUFFIX;
 use super::scan::scan;
-use super::stat_cache::{Section, StatCache};
+use super::section::Builder;
+use super::stat_cache::StatCache;
 use super::{Pointer, TrackError, Workspace};
 
 /// How an artifact in the work tree stands against its pointer.
@@ -68,7 +69,7 @@ impl Workspace {
         for (path, pointer) in pointers {
             let pointer_in_git = in_git.contains(&path.with_suffix(POINTER_SUFFIX)?);
             let (status, learned) = self.status_of(path, pointer, pointer_in_git, &cache)?;
-            learned_sections.extend(learned.map(|section| (status.path.clone(), section)));
+            learned_sections.extend(learned.map(|body| (status.path.clone(), status.pointer.id, body)));
             statuses.push(status);
         }
         if !learned_sections.is_empty() {
@@ -86,36 +87,42 @@ impl Workspace {
 
     /// The artifact that was last tracked at `path` or checked out to it here.
     pub fn last_known(&self, path: &RelPath) -> Option<ArtifactId> {
-        StatCache::load(self.repository.git_dir()).section(path).map(|section| section.artifact_id)
+        StatCache::load(self.repository.git_dir()).artifact_at(path)
     }
 
     /// Remembers what had to be read. A cache that cannot be written, or that somebody else is writing, costs time,
     /// and status has done what it was asked.
-    fn remember(&self, seen: &StatCache, learned: Vec<(RelPath, Section)>) {
+    fn remember(&self, seen: &StatCache, learned: Vec<(RelPath, ArtifactId, Vec<u8>)>) {
         let Ok(lock) = self.lock(Wait::No) else { return };
         let mut cache = StatCache::load(self.repository.git_dir());
-        for (path, section) in learned {
-            if cache.section(&path) == seen.section(&path) {
-                cache.set(&path, section);
+        for (path, artifact_id, body) in learned {
+            if cache.agrees(seen, &path) {
+                cache.set(&path, artifact_id, body);
             }
         }
         let _ = cache.save(&lock);
     }
 
-    /// One artifact's status, and what was learned by reading.
+    /// One artifact's status, and the section of what was learned by reading.
     fn status_of(
         &self,
         path: RelPath,
         pointer: Pointer,
         pointer_in_git: bool,
         cache: &StatCache,
-    ) -> Result<(Status, Option<Section>), TrackError> {
+    ) -> Result<(Status, Option<Vec<u8>>), TrackError> {
         let artifact_id = pointer.id;
-        let is_stored = self.store.contains(&artifact_id.manifest_digest())?;
-        let stored_or = |state| if is_stored { state } else { State::Unstored };
         let mut status =
             Status { path, pointer, state: State::Unstored, pointer_in_git, changes: Vec::new(), differing: 0 };
-        let place = match resolve_beneath(self.repository.work_dir()?, &status.path) {
+        let place = resolve_beneath(self.repository.work_dir()?, &status.path);
+        let section = cache.section(&status.path);
+        let (is_stored, scan) = rayon::join(
+            || self.store.contains(&artifact_id.manifest_digest()),
+            || place.as_ref().map_or(Ok(None), |place| scan(place, section.as_ref())),
+        );
+        let is_stored = is_stored?;
+        let stored_or = |state| if is_stored { state } else { State::Unstored };
+        let place = match place {
             Ok(place) => place,
             Err(error) => {
                 status.state = stored_or(State::Modified);
@@ -123,43 +130,39 @@ impl Workspace {
                 return Ok((status, None));
             }
         };
-        let Some(scan) = scan(&place)? else {
+        let Some(scan) = scan? else {
             status.state = stored_or(State::Missing);
             return Ok((status, None));
         };
-        let section = cache.section(&status.path);
         let manifest;
-        let wanted = match section {
-            Some(section) if section.artifact_id == artifact_id => wanted_by_section(section),
-            _ if is_stored => match self.store.manifest(&artifact_id) {
+        let current = section.as_ref().filter(|section| section.artifact_id == artifact_id);
+        let comparison = match current {
+            Some(section) => Comparison::with_section(&place, &scan, section)?,
+            None if is_stored => match self.store.manifest(&artifact_id) {
                 Ok(stored) => {
                     manifest = stored;
-                    wanted_by(&manifest)
+                    Comparison::with_manifest(&place, &scan, section.as_ref(), &manifest)?
                 }
                 Err(StoreError::Missing { .. }) => return Ok((status, None)),
                 Err(error) => return Err(error.into()),
             },
             // There is nothing to compare with.
-            _ => return Ok((status, None)),
+            None => return Ok((status, None)),
         };
-        let comparison = compare(&place, &scan, wanted, section)?;
-        status.differing = comparison.changed.len() + comparison.added.len() + comparison.missing.len();
+        status.differing = comparison.differing();
         status.changes = named_changes(&comparison);
         let is_clean = comparison.is_clean() && scan.is_folder == (status.pointer.kind == super::Kind::Folder);
         status.state = stored_or(if is_clean { State::Clean } else { State::Modified });
-        let is_new = section.is_none_or(|section| section.artifact_id != artifact_id);
-        let learned = (is_clean && (comparison.hashed > 0 || is_new)).then(|| Section {
-            artifact_id,
-            files: comparison.same.into_iter().filter_map(|pair| pair.known).collect(),
-        });
+        let is_news = is_clean && (comparison.hashed > 0 || current.is_none());
+        let learned = is_news.then(|| Builder::merge(section.as_ref(), &comparison.dropped, &comparison.read));
         Ok((status, learned))
     }
 }
 
 fn named_changes(comparison: &Comparison<'_>) -> Vec<String> {
     let name = |path: &str| if path.is_empty() { String::new() } else { format!(" {path}") };
-    let changed = comparison.changed.iter().map(|pair| format!("changed{}", name(pair.wanted.path)));
-    let added = comparison.added.iter().map(|found| format!("added{}", name(&found.shown())));
-    let missing = comparison.missing.iter().map(|wanted| format!("missing{}", name(wanted.path)));
+    let changed = comparison.changed.iter().map(|changed| format!("changed{}", name(path_of(&changed.wanted))));
+    let added = comparison.added.iter().map(|added| format!("added{}", name(&added.found.shown())));
+    let missing = comparison.missing.iter().map(|wanted| format!("missing{}", name(path_of(wanted))));
     changed.chain(added).chain(missing).take(NAMED_CHANGES).collect()
 }

@@ -10,12 +10,13 @@ use crate::files::{Draft, Durability, FileError, RelPath, resolve_beneath};
 use crate::id::ArtifactId;
 use crate::store::{Entry, Manifest, Writer};
 
-use super::compare::Lookup;
+use super::compare::{by_path, entry};
 use super::content::{self, read_steadily};
 use super::ignore::IgnoreFile;
 use super::pointer::POINTER_SUFFIX;
 use super::scan::{Found, Scan, place_of, scan};
-use super::stat_cache::{KnownFile, Section, StatCache};
+use super::section::{Builder, KnownFile, Section};
+use super::stat_cache::StatCache;
 use super::workspace::{PATIENCE, WorktreeLock, read_pointer};
 use super::{ArtifactType, Kind, Pointer, Progress, Silent, TrackError, Untrackable, Workspace};
 
@@ -61,33 +62,25 @@ impl Workspace {
         let place = resolve_beneath(work_dir, path)?;
         // A dry run changes nothing and so needs nobody to wait.
         let lock = if options.dry_run { None } else { Some(self.lock(PATIENCE)?) };
-        let scan = self.scan_trackable(path, &place)?;
         let pointer_path = path.with_suffix(POINTER_SUFFIX)?;
         let previous = read_pointer(work_dir, &pointer_path)?;
         let mut cache = StatCache::load(self.repository.git_dir());
-
-        let mut lookup = Lookup::new(cache.section(path));
-        let mut known = Vec::with_capacity(scan.files.len());
-        for found in &scan.files {
-            known.push(match lookup.find(found) {
-                Some(file) if self.store.contains(&file.digest)? => Some(file.clone()),
-                _ => None,
-            });
+        let section = cache.section(path);
+        let mut scan = self.scan_trackable(path, &place, section.as_ref())?;
+        if let Some(section) = &section {
+            scan.doubt(section, &self.not_stored(section, &scan)?);
         }
-        let is_reread = known.iter().any(Option::is_none);
-        let (files, stored_bytes) = match &lock {
-            Some(_) => self.store_missing(path.as_str(), &place, &scan, known, progress)?,
-            None => self.hash_missing(&place, &scan, known)?,
+        let (content, stored_bytes) = match &lock {
+            Some(_) => self.store_found(path.as_str(), &place, &scan, section.as_ref(), progress)?,
+            None => self.hash_found(&place, &scan, section.as_ref())?,
         };
-        let manifest = manifest_of(&files)?;
-        let pointer = describe(path, options, previous.as_ref(), &manifest, &scan)
+        let pointer = describe(path, options, previous.as_ref(), &content, &scan)
             .checked()
             .map_err(|source| TrackError::Pointer { path: PathBuf::from(pointer_path.as_str()), source })?;
         let is_changed = previous.as_ref() != Some(&pointer);
         if let Some(lock) = &lock {
-            let section = Section { artifact_id: pointer.id, files };
-            if is_reread || cache.section(path) != Some(&section) {
-                cache.set(path, section);
+            if let Some(body) = content.body {
+                cache.set(path, content.id, body);
                 // A cache that cannot be written costs time and nothing else.
                 let _ = cache.save(lock);
             }
@@ -98,12 +91,13 @@ impl Workspace {
 
     /// Stores the files of any folder or file, in the work tree or not, without a pointer: outputs of runs.
     pub fn store_path(&self, path: &Path) -> Result<(ArtifactId, Manifest, u64), TrackError> {
-        let scan = scan(path)?.ok_or_else(|| TrackError::NotFound { path: path.to_path_buf() })?;
+        let scan = scan(path, None)?.ok_or_else(|| TrackError::NotFound { path: path.to_path_buf() })?;
         scan.check(path)?;
-        let known = vec![None; scan.files.len()];
-        let (files, stored_bytes) = self.store_missing(&path.to_string_lossy(), path, &scan, known, &Silent)?;
-        let manifest = manifest_of(&files)?;
-        Ok((manifest.id(), manifest, stored_bytes))
+        let writer = self.store.writer()?;
+        let files = store_files(&writer, path, &scan.files, &Silent)?;
+        let manifest = Manifest::new(files.into_iter().map(entry_of).collect::<Result<_, _>>()?)?;
+        writer.add_manifest(&manifest)?;
+        Ok((manifest.id(), manifest, writer.finish()?.stored_bytes))
     }
 
     /// Removes the pointer and the ignore rule; the data stays in the work tree and in the store.
@@ -137,7 +131,7 @@ impl Workspace {
     pub fn check_trackable(&self, path: &RelPath) -> Result<(), TrackError> {
         self.check_path(path)?;
         let place = resolve_beneath(self.repository.work_dir()?, path)?;
-        self.scan_trackable(path, &place).map(drop)
+        self.scan_trackable(path, &place, None).map(drop)
     }
 
     /// Refuses paths at which nothing may be tracked, whatever is there.
@@ -176,75 +170,139 @@ impl Workspace {
         Ok(())
     }
 
-    fn scan_trackable(&self, path: &RelPath, place: &Path) -> Result<Scan, TrackError> {
+    fn scan_trackable(&self, path: &RelPath, place: &Path, section: Option<&Section<'_>>) -> Result<Scan, TrackError> {
         let shown = Path::new(path.as_str());
-        let scan = scan(place)?.ok_or_else(|| TrackError::NotFound { path: shown.to_path_buf() })?;
+        let scan = scan(place, section)?.ok_or_else(|| TrackError::NotFound { path: shown.to_path_buf() })?;
         if place.is_symlink() {
             let work_dir = self.repository.work_dir()?;
             if place.canonicalize().is_ok_and(|target| !target.starts_with(work_dir)) {
                 return Err(TrackError::OutsideWorkTree { path: shown.to_path_buf() });
             }
         }
-        scan.check(shown)?;
+        if section.is_none_or(|section| section.len() == scan.stale.len()) || !scan.files.is_empty() {
+            scan.check(shown)?;
+        }
         Ok(scan)
     }
 
-    /// Stores the files that are not known, and the manifest: all of them as they were read, and the bytes that the
-    /// store grew by. When this returns, all of it is on the disk.
-    fn store_missing(
+    /// The numbers of the files that stand as they are known, but whose content the store does not have.
+    fn not_stored(&self, section: &Section<'_>, scan: &Scan) -> Result<Vec<u32>, TrackError> {
+        let is_lost = |number: &u32| match self.store.contains(&section.digest(*number)) {
+            Ok(is_stored) => Ok(!is_stored && scan.stale.binary_search(number).is_err()),
+            Err(error) => Err(error),
+        };
+        let numbers = (0..section.len() as u32).into_par_iter().with_min_len(512);
+        let lost: Result<Vec<u32>, _> =
+            numbers.filter_map(|number| is_lost(&number).map(|lost| lost.then_some(number)).transpose()).collect();
+        Ok(lost?)
+    }
+
+    /// Stores the files that are not known, and the manifest. When this returns, all of it is on the disk.
+    fn store_found(
         &self,
         what: &str,
         place: &Path,
         scan: &Scan,
-        known: Vec<Option<KnownFile>>,
+        section: Option<&Section<'_>>,
         progress: &dyn Progress,
-    ) -> Result<(Vec<KnownFile>, u64), TrackError> {
-        let missing = missing_files(scan, &known);
-        if missing.is_empty() {
-            let files: Vec<KnownFile> = known.into_iter().flatten().collect();
-            if self.store.contains(&manifest_of(&files)?.id().manifest_digest())? {
-                return Ok((files, 0));
-            }
-            let writer = self.store.writer()?;
-            writer.add_manifest(&manifest_of(&files)?)?;
-            return Ok((files, writer.finish()?.stored_bytes));
+    ) -> Result<(Content, u64), TrackError> {
+        if let Some(section) = section.filter(|_| scan.is_as_known())
+            && self.store.contains(&section.artifact_id.manifest_digest())?
+        {
+            return Ok((Content::as_known(section), 0));
         }
         let writer = self.store.writer()?;
-        progress.start(&format!("storing {what}"), Some(missing.iter().map(|found| found.stat.size).sum()));
-        let read = store_files(&writer, place, &missing, progress);
-        progress.finish();
-        let files = fill_in(known, read?);
-        writer.add_manifest(&manifest_of(&files)?)?;
-        Ok((files, writer.finish()?.stored_bytes))
+        let read = if scan.files.is_empty() {
+            Vec::new()
+        } else {
+            progress.start(&format!("storing {what}"), Some(scan.files.iter().map(|found| found.stat.size).sum()));
+            let read = store_files(&writer, place, &scan.files, progress);
+            progress.finish();
+            read?
+        };
+        let (manifest, body) = join(section, scan, &read)?;
+        drop(read);
+        writer.add_manifest(&manifest)?;
+        let content = Content::new(&manifest, Some(body));
+        drop(manifest);
+        Ok((content, writer.finish()?.stored_bytes))
     }
 
-    /// What [`Workspace::store_missing`] would return, with the sizes of the files that it would store.
-    fn hash_missing(
+    /// What [`Workspace::store_found`] would return, with the sizes of the files that it would store.
+    fn hash_found(
         &self,
         place: &Path,
         scan: &Scan,
-        known: Vec<Option<KnownFile>>,
-    ) -> Result<(Vec<KnownFile>, u64), TrackError> {
-        let missing = missing_files(scan, &known);
+        section: Option<&Section<'_>>,
+    ) -> Result<(Content, u64), TrackError> {
         let read: Result<Vec<KnownFile>, TrackError> =
-            missing.par_iter().map(|found| content::hash(place, found)).collect();
+            scan.files.par_iter().map(|found| content::hash(place, found)).collect();
         let read = read?;
         let mut bytes = 0;
         for file in &read {
             bytes += if self.store.contains(&file.digest)? { 0 } else { file.stat.size };
         }
-        Ok((fill_in(known, read), bytes))
+        let (manifest, _) = join(section, scan, &read)?;
+        Ok((Content::new(&manifest, None), bytes))
     }
 }
 
-fn missing_files<'a>(scan: &'a Scan, known: &[Option<KnownFile>]) -> Vec<&'a Found> {
-    let pairs = scan.files.iter().zip(known);
-    pairs.filter(|(_, known)| known.is_none()).map(|(found, _)| found).collect()
+/// What an artifact holds, for its pointer.
+struct Content {
+    id: ArtifactId,
+    files: u64,
+    bytes: u64,
+    looks_like_a_model: bool,
+    /// The section of its files, where it is news.
+    body: Option<Vec<u8>>,
 }
 
-fn fill_in(known: Vec<Option<KnownFile>>, read: Vec<KnownFile>) -> Vec<KnownFile> {
-    let mut read = read.into_iter();
-    known.into_iter().filter_map(|file| file.or_else(|| read.next())).collect()
+impl Content {
+    fn new(manifest: &Manifest, body: Option<Vec<u8>>) -> Self {
+        let has = |name: &str| RelPath::new(name).is_ok_and(|name| manifest.find(&name).is_some());
+        Self {
+            id: manifest.id(),
+            files: manifest.entries().len() as u64,
+            bytes: manifest.total_size(),
+            looks_like_a_model: MODEL_FILES.into_iter().any(has),
+            body,
+        }
+    }
+
+    /// That of a folder or file in which nothing changed.
+    fn as_known(section: &Section<'_>) -> Self {
+        let names = section.files_in(b"");
+        let has = |name: &str| names.iter().any(|(_, known)| known.to_bytes() == name.as_bytes());
+        Self {
+            id: section.artifact_id,
+            files: section.len() as u64,
+            bytes: section.total_size(),
+            looks_like_a_model: MODEL_FILES.into_iter().any(has),
+            body: None,
+        }
+    }
+}
+
+/// The manifest and the section of the files that are known and those that were read.
+fn join(section: Option<&Section<'_>>, scan: &Scan, read: &[KnownFile]) -> Result<(Manifest, Vec<u8>), TrackError> {
+    let body = Builder::merge(section, &scan.stale, read);
+    // The id is not known yet, and nobody asks for it.
+    let unnamed = ArtifactId::from_bytes([0; 32]);
+    let mut entries = Vec::new();
+    if let Some(section) = Section::parse(unnamed, &body) {
+        entries.reserve_exact(section.len());
+        let mut cursor = section.cursor();
+        while let Some(path) = cursor.path() {
+            entries.push(entry(&section, cursor.number(), path)?);
+            cursor.advance();
+        }
+    }
+    Ok((Manifest::new(entries)?, body))
+}
+
+fn entry_of(file: KnownFile) -> Result<Entry, TrackError> {
+    let path = if file.path.is_empty() { None } else { Some(RelPath::new(file.path)?) };
+    Ok(Entry { path, mode: file.mode, size: file.stat.size, digest: file.digest })
 }
 
 /// Adds files, and returns them in their order. Small ones are read and added in parallel; a large one keeps all of
@@ -252,7 +310,7 @@ fn fill_in(known: Vec<Option<KnownFile>>, read: Vec<KnownFile>) -> Vec<KnownFile
 fn store_files(
     writer: &Writer<'_>,
     place: &Path,
-    files: &[&Found],
+    files: &[Found],
     progress: &dyn Progress,
 ) -> Result<Vec<KnownFile>, TrackError> {
     let store = |found: &&Found| store_file(writer, place, found, progress);
@@ -263,7 +321,7 @@ fn store_files(
         stored.push(store(found)?);
     }
     if !(small.is_empty() || large.is_empty()) {
-        stored.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        stored.sort_unstable_by(by_path);
     }
     Ok(stored)
 }
@@ -296,22 +354,11 @@ impl Read for Counted<'_> {
     }
 }
 
-fn manifest_of(files: &[KnownFile]) -> Result<Manifest, TrackError> {
-    let entries: Result<Vec<Entry>, TrackError> = files
-        .iter()
-        .map(|file| {
-            let path = if file.path.is_empty() { None } else { Some(RelPath::new(file.path.as_str())?) };
-            Ok(Entry { path, mode: file.mode, size: file.stat.size, digest: file.digest })
-        })
-        .collect();
-    Ok(Manifest::new(entries?)?)
-}
-
 fn describe(
     path: &RelPath,
     options: &TrackOptions,
     previous: Option<&Pointer>,
-    manifest: &Manifest,
+    content: &Content,
     scan: &Scan,
 ) -> Pointer {
     let name = options.name.clone().or_else(|| previous.map(|pointer| pointer.name.clone()));
@@ -321,11 +368,11 @@ fn describe(
     Pointer {
         version: 1,
         name: name.unwrap_or_else(|| path.file_name().to_owned()),
-        artifact_type: artifact_type.unwrap_or_else(|| guess_type(path, scan)),
+        artifact_type: artifact_type.unwrap_or_else(|| guess_type(path, scan.is_folder, content.looks_like_a_model)),
         kind: if scan.is_folder { Kind::Folder } else { Kind::File },
-        id: manifest.id(),
-        files: manifest.entries().len() as u64,
-        bytes: manifest.total_size(),
+        id: content.id,
+        files: content.files,
+        bytes: content.bytes,
         meta,
     }
 }
@@ -333,14 +380,17 @@ fn describe(
 /// The endings of files in which frameworks keep models.
 const MODEL_SUFFIXES: [&str; 11] =
     ["pt", "pth", "ckpt", "safetensors", "onnx", "gguf", "pkl", "h5", "keras", "joblib", "tflite"];
+/// The files in a folder that show that it is a model.
+const MODEL_FILES: [&str; 2] = ["model.toml", "model.safetensors"];
 
-fn guess_type(path: &RelPath, scan: &Scan) -> ArtifactType {
-    let is_model = if scan.is_folder {
-        scan.files.iter().any(|found| found.path == "model.toml" || found.path == "model.safetensors")
-    } else {
-        let suffix = path.file_name().rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
-        suffix.is_some_and(|suffix| MODEL_SUFFIXES.contains(&suffix.as_str()))
-    };
+/// Whether a file of this name is a model, by the ending that frameworks give them.
+pub fn is_model_file(name: &str) -> bool {
+    let suffix = name.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
+    suffix.is_some_and(|suffix| MODEL_SUFFIXES.contains(&suffix.as_str()))
+}
+
+fn guess_type(path: &RelPath, is_folder: bool, looks_like_a_model: bool) -> ArtifactType {
+    let is_model = if is_folder { looks_like_a_model } else { is_model_file(path.file_name()) };
     if is_model { ArtifactType::model() } else { ArtifactType::dataset() }
 }
 
