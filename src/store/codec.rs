@@ -29,6 +29,8 @@ const SAMPLE_FROM: usize = 32 << 10;
 const SAMPLE: usize = 4 << 10;
 /// Compression has to save a twentieth, or the bytes are kept as they are.
 const LEAST_GAIN: usize = 20;
+/// Bits for each byte above which bytes as they lie are no text.
+const DENSE: f32 = 6.5;
 /// Bits for each byte from which on a plane is noise.
 const NOISE: f32 = 7.6;
 /// Bits for each byte below which a plane is likely to repeat itself, which coding its bytes one by one would not see.
@@ -68,19 +70,16 @@ pub(super) fn encode(key: Key, raw: Bytes) -> Encoded {
 fn compress(raw: &[u8]) -> Option<(u8, Vec<u8>)> {
     let sample = sample_of(raw);
     let estimate = planes::estimate(&sample);
-    let compressed = if sample.len() < raw.len() || estimate.is_some() {
-        Some(with(&FAST, || Compressor::new(1), |context| context.compress(&sample)).ok()?.len())
-    } else {
-        None
+    // Bytes that take nearly all values hardly repeat themselves: then planes need not be compared with anything.
+    let is_plain = estimate.is_some_and(|estimate| estimate.flat > DENSE);
+    let compressed = match is_plain || (estimate.is_none() && sample.len() == raw.len()) {
+        true => None,
+        false => Some(with(&FAST, || Compressor::new(1), |context| context.compress(&sample)).ok()?.len()),
     };
-    if let (Some(estimate), Some(compressed)) = (estimate, compressed) {
-        let bits = 8.0 * compressed as f32 / sample.len() as f32;
-        if estimate.bits < bits - 8.0 / LEAST_GAIN as f32 {
-            return compress_planes(raw, &estimate)
-                .ok()
-                .filter(|stored| pays(raw.len(), stored.len()))
-                .map(|stored| (PLANES, stored));
-        }
+    let bits = compressed.map_or(f32::MAX, |compressed| 8.0 * compressed as f32 / sample.len() as f32);
+    if let Some(estimate) = estimate.filter(|estimate| estimate.bits < bits - 8.0 / LEAST_GAIN as f32) {
+        let stored = compress_planes(raw, &estimate).ok()?;
+        return pays(raw.len(), stored.len()).then_some((PLANES, stored));
     }
     if compressed.is_some_and(|compressed| !pays(sample.len(), compressed)) {
         return None;

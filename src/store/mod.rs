@@ -21,6 +21,7 @@ mod pack;
 mod planes;
 mod reader;
 mod salvage;
+mod segment;
 mod sink;
 mod writer;
 
@@ -33,7 +34,7 @@ pub use reader::{FileReader, copy};
 pub use salvage::Salvaged;
 pub use writer::{Writer, Written};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -132,9 +133,8 @@ impl Store {
     /// Throws the index away and makes it again from the packs' own footers.
     pub fn rebuild_index(&self) -> Result<(), StoreError> {
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let index = self.catch_up(&Index::default(), NewPacks::new())?.unwrap_or_default();
-        index.save(&self.index_path())?;
-        *slot = Some(Arc::new(index));
+        index::remove_segments(&self.index_dir())?;
+        *slot = Some(Arc::new(Index::default().caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new())));
         Ok(())
     }
 
@@ -173,10 +173,6 @@ impl Store {
         self.root.join("index")
     }
 
-    fn index_path(&self) -> PathBuf {
-        self.index_dir().join("chunks")
-    }
-
     fn lock_path(&self) -> PathBuf {
         self.root.join("store.lock")
     }
@@ -213,41 +209,13 @@ impl Store {
     /// of packs that were written just now.
     fn refresh(&self, known: NewPacks) -> Result<bool, StoreError> {
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let current = match slot.take() {
-            Some(index) => index,
-            None => Arc::new(Index::load(&self.index_path()).unwrap_or_default()),
-        };
-        let next = self.catch_up_shared(&current, known);
-        let changed = matches!(next, Ok(Some(_)));
-        *slot = Some(match &next {
-            Ok(Some(next)) => Arc::clone(next),
-            _ => current,
-        });
-        next.map(|_| changed)
-    }
-
-    fn catch_up_shared(&self, current: &Index, known: NewPacks) -> Result<Option<Arc<Index>>, StoreError> {
-        let Some(next) = self.catch_up(current, known)? else { return Ok(None) };
-        if next.is_compact() {
-            // The index is a cache: that it cannot be written (a full disk, a read-only one) costs time only.
-            let _ = next.save(&self.index_path());
-        }
-        Ok(Some(Arc::new(next)))
-    }
-
-    /// The index of the packs there are now; none if `current` is that.
-    fn catch_up(&self, current: &Index, mut known: NewPacks) -> Result<Option<Index>, StoreError> {
         let listed = self.list_packs()?;
-        let covered = current.packs();
-        let gone: BTreeSet<PackId> = covered.iter().filter(|pack| !listed.contains_key(pack)).copied().collect();
-        known.retain(|pack, _| listed.contains_key(pack) && !covered.contains(pack));
-        let unread = listed.into_iter().filter(|(pack, _)| !covered.contains(pack) && !known.contains_key(pack));
-        let mut added = index::read_packs(unread);
-        added.append(&mut known);
-        if added.is_empty() && gone.is_empty() {
-            return Ok(None);
+        if slot.as_ref().is_some_and(|index| index.is_of(&listed)) {
+            return Ok(false);
         }
-        Ok(Some(current.changed(&added, &gone)))
+        let current = slot.take().unwrap_or_default();
+        *slot = Some(Arc::new(current.caught_up(&self.index_dir(), &listed, known)));
+        Ok(true)
     }
 
     /// Where an entry is. Packs that came since the index was read are looked for before the answer is nowhere.

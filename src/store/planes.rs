@@ -19,6 +19,8 @@ pub(super) struct Estimate {
     pub(super) stride: usize,
     /// Bits for each byte, over all planes.
     pub(super) bits: f32,
+    /// Bits for each byte as the bytes lie.
+    pub(super) flat: f32,
     by_plane: [f32; MAX_STRIDE],
 }
 
@@ -46,7 +48,7 @@ pub(super) fn estimate(sample: &[u8]) -> Option<Estimate> {
     let halves = fold::<4, 2>(&quarters);
     let [whole] = fold::<2, 1>(&halves);
     let flat = entropy(&whole);
-    let estimates = [of_planes(&halves), of_planes(&quarters), of_planes(&eighths)];
+    let estimates = [of_planes(&halves, flat), of_planes(&quarters, flat), of_planes(&eighths, flat)];
     // Wider numbers have to be better by something: planes of half as wide ones show the same and are longer.
     let best = estimates.into_iter().reduce(|best, wider| if wider.bits < best.bits - 0.1 { wider } else { best })?;
     (best.bits < flat - LEAST_GAIN).then_some(best)
@@ -57,13 +59,13 @@ fn fold<const FROM: usize, const TO: usize>(planes: &[Histogram; FROM]) -> [Hist
     std::array::from_fn(|number| std::array::from_fn(|byte| planes[number][byte] + planes[number + TO][byte]))
 }
 
-fn of_planes(histograms: &[Histogram]) -> Estimate {
+fn of_planes(histograms: &[Histogram], flat: f32) -> Estimate {
     let mut by_plane = [0.0; MAX_STRIDE];
     for (bits, histogram) in by_plane.iter_mut().zip(histograms) {
         *bits = entropy(histogram);
     }
     let stride = histograms.len();
-    Estimate { stride, bits: by_plane.iter().sum::<f32>() / stride as f32, by_plane }
+    Estimate { stride, bits: by_plane.iter().sum::<f32>() / stride as f32, flat, by_plane }
 }
 
 /// Bits for each byte: the entropy of the counts, with the correction of Miller and Madow for so few of them.

@@ -99,11 +99,11 @@ fn tracking_again_writes_nothing_unless_something_changed() {
     write_dataset(&sandbox);
     track(&sandbox, "data/x");
     let written = |path: &str| sandbox.path(path).metadata().unwrap().ino();
-    let before = [written("data/x.mlref"), written("data/.gitignore"), written(".git/ml/index/chunks")];
+    let before = [written("data/x.mlref"), written("data/.gitignore"), written(".git/ml/index")];
     let packs = || fs::read_dir(sandbox.path(".git/ml/packs")).unwrap().count();
     let packs_before = packs();
     assert_eq!(track(&sandbox, "data/x")["new_bytes_stored"], 0);
-    assert_eq!([written("data/x.mlref"), written("data/.gitignore"), written(".git/ml/index/chunks")], before);
+    assert_eq!([written("data/x.mlref"), written("data/.gitignore"), written(".git/ml/index")], before);
     assert_eq!(packs(), packs_before);
     let said = sandbox.git_ml(&["track", "data/x"]).success();
     assert!(said.stdout().contains("unchanged"), "{said}");
