@@ -17,10 +17,10 @@ release = --release --features torch --locked
 built = target/release
 
 .DEFAULT_GOAL := help
-.PHONY: help libtorch build demo test lint docs man install uninstall
+.PHONY: help libtorch build demo test test-slow lint docs man install uninstall
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make install PREFIX=$$HOME/.local installs for you alone; DESTDIR=... stages a package.'
 	@echo '  git-ml alone needs neither libtorch nor Python: cargo build --release'
@@ -36,6 +36,9 @@ demo: build ## Train, register and verify a model in a new project below target/
 
 test: ## Run all tests
 	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && $(CARGO) test $(release)
+
+test-slow: ## Run the tests with faults for many rounds: 1,000 power cuts, every step failing
+	GIT_ML_FAULTS=$(or $(ROUNDS),1000) $(CARGO) test --release --locked --lib faults::
 
 lint: ## Check the format, the lints and the documentation
 	$(CARGO) fmt --check

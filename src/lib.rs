@@ -8,6 +8,8 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod faults;
 pub mod files;
 pub mod git;
 pub mod hooks;

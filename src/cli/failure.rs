@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use rustix::io::Errno;
 
 use crate::config::ConfigError;
 use crate::files::{FileError, LockError};
@@ -153,7 +154,7 @@ impl Failure {
     }
 
     /// What to do about it.
-    fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::User { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Verification | Self::Child(_) | Self::Output(_) => None,
@@ -451,7 +452,13 @@ fn file_hint(error: &FileError) -> Option<String> {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Some("check that you may write there".to_owned())
         }
-        _ => None,
+        _ => match Errno::from_io_error(&error.source) {
+            Some(Errno::IO) => {
+                Some("the disk may be failing: look at the system's log, and run `git ml fsck`".to_owned())
+            }
+            Some(Errno::MFILE | Errno::NFILE) => Some("allow more open files: `ulimit -n 4096`".to_owned()),
+            _ => None,
+        },
     }
 }
 

@@ -1,14 +1,12 @@
 //! Writing files so that a reader, a crash or a full disk never sees half of one.
-#![allow(clippy::disallowed_methods, reason = "this is the one place that may write files directly")]
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use tempfile::NamedTempFile;
+use super::disk;
 
 /// A file could not be written, made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +50,44 @@ pub enum Durability {
 #[derive(Debug)]
 #[must_use = "a draft that is not published is removed"]
 pub struct Draft {
-    file: NamedTempFile,
+    file: File,
+    path: DraftPath,
+}
+
+/// Where a draft is. Dropping it removes what is there.
+#[derive(Debug)]
+struct DraftPath {
+    path: PathBuf,
+    is_published: bool,
+}
+
+impl DraftPath {
+    /// A name in `folder` that `make` could make something under.
+    fn new_in<T>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<T>) -> io::Result<(T, Self)> {
+        let mut code = None;
+        let make = |path: &Path| make(path).inspect_err(|error| code = error.raw_os_error());
+        let named = tempfile::Builder::new().prefix(Draft::PREFIX).make_in(folder, make);
+        // The error comes back with the name that was tried, and without what the system called it.
+        let named = named.map_err(|error| code.map_or(error, io::Error::from_raw_os_error))?;
+        let (made, path) = named.into_parts();
+        let path = path.keep().map_err(|error| error.error)?;
+        Ok((made, Self { path, is_published: false }))
+    }
+
+    fn publish(mut self, place: &Path) -> io::Result<()> {
+        disk::rename(&self.path, place)?;
+        self.is_published = true;
+        Ok(())
+    }
+}
+
+impl Drop for DraftPath {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // What cannot be removed now is found by whoever sweeps the folder.
+            let _ = disk::remove_file(&self.path);
+        }
+    }
 }
 
 impl Draft {
@@ -61,17 +96,19 @@ impl Draft {
 
     /// Starts a draft in `folder`, which must exist and be on the final place's file system.
     pub fn new_in(folder: &Path) -> Result<Self, FileError> {
-        tempfile::Builder::new()
-            .prefix(Self::PREFIX)
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map(|file| Self { file })
+        DraftPath::new_in(folder, disk::create)
+            .map(|(file, path)| Self { file, path })
             .map_err(|source| FileError::new("write in", folder, source))
     }
 
-    /// The file, for reading and seeking as well.
-    pub fn file(&mut self) -> &mut File {
-        self.file.as_file_mut()
+    /// The file, to be read. It is written through the draft.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The place the draft is at until it is published.
+    pub fn path(&self) -> &Path {
+        &self.path.path
     }
 
     /// Writes `parts`, one after the other, at `start`. Several threads may write at different places at once.
@@ -82,12 +119,11 @@ impl Draft {
         // What is empty is no part: a call that writes nothing would look like a full disk.
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            let written = rustix::io::pwritev(self.file.as_file(), &parts[..parts.len().min(MOST_PARTS)], position);
-            let count = match written {
-                Err(rustix::io::Errno::INTR) => continue,
+            let now = &parts[..parts.len().min(MOST_PARTS)];
+            let count = match disk::write_at(&self.file, self.path(), now, position) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => Ok(count),
-                Err(errno) => Err(errno.into()),
+                result => result,
             };
             let count = count.map_err(|source| FileError::new("write", self.path(), source))?;
             IoSlice::advance_slices(&mut parts, count);
@@ -96,20 +132,26 @@ impl Draft {
         Ok(())
     }
 
-    /// The place the draft is at until it is published.
-    pub fn path(&self) -> &Path {
-        self.file.path()
+    /// Writes all that is left of `source`.
+    pub fn copy_from(&mut self, source: &mut File) -> io::Result<u64> {
+        disk::copy_into(source, &self.file, &self.path.path)
+    }
+
+    /// Says when the file was changed last. Writing to it afterwards changes that again.
+    pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        disk::set_modified(&self.file, self.path(), time)
     }
 
     /// Moves the draft to `place` in one step, replacing a file there; `executable` lets it be run.
     pub fn publish(self, place: &Path, executable: bool, durability: Durability) -> Result<(), FileError> {
+        let fail = |source| FileError::new("write", place, source);
         if executable {
-            self.make_executable().map_err(|source| FileError::new("write", place, source))?;
+            self.make_executable().map_err(fail)?;
         }
         if durability == Durability::Synced {
-            self.file.as_file().sync_all().map_err(|source| FileError::new("write", place, source))?;
+            disk::sync(&self.file, self.path()).map_err(fail)?;
         }
-        self.file.persist(place).map_err(|error| FileError::new("write", place, error.error))?;
+        self.path.publish(place).map_err(fail)?;
         match (durability, place.parent()) {
             (Durability::Synced, Some(folder)) => sync_dir(folder),
             _ => Ok(()),
@@ -119,16 +161,17 @@ impl Draft {
     /// Closes the file, complete, and leaves publishing it for later: many sealed drafts need no open file each.
     pub fn seal(self, durability: Durability) -> Result<SealedDraft, FileError> {
         if durability == Durability::Synced {
-            let synced = self.file.as_file().sync_all();
-            synced.map_err(|source| FileError::new("write", self.file.path(), source))?;
+            let synced = disk::sync(&self.file, self.path());
+            synced.map_err(|source| FileError::new("write", self.path(), source))?;
         }
-        Ok(SealedDraft { path: self.file.into_temp_path() })
+        Ok(SealedDraft { path: self.path })
     }
 
     /// Lets those run the file who may read it.
     fn make_executable(&self) -> io::Result<()> {
-        let mode = self.file.as_file().metadata()?.permissions().mode();
-        self.file.as_file().set_permissions(fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))
+        let mode = self.file.metadata()?.permissions().mode();
+        let permissions = Permissions::from_mode(mode | (mode & 0o444) >> 2);
+        disk::set_permissions(&self.file, self.path(), permissions)
     }
 }
 
@@ -136,20 +179,20 @@ impl Draft {
 #[derive(Debug)]
 #[must_use = "a draft that is not published is removed"]
 pub struct SealedDraft {
-    path: tempfile::TempPath,
+    path: DraftPath,
 }
 
 impl SealedDraft {
     /// Moves the draft to `place` in one step, replacing a file there. That this survives a power cut is up to
     /// [`sync_dir`], once for many.
     pub fn publish(self, place: &Path) -> Result<(), FileError> {
-        self.path.persist(place).map_err(|error| FileError::new("write", place, error.error))
+        self.path.publish(place).map_err(|source| FileError::new("write", place, source))
     }
 }
 
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        disk::write(&self.file, &self.path.path, bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -169,30 +212,29 @@ pub fn publish(place: &Path, bytes: &[u8], durability: Durability) -> Result<(),
 pub fn publish_link(place: &Path, target: &[u8]) -> Result<(), FileError> {
     let fail = |source| FileError::new("write", place, source);
     let folder = place.parent().unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(Draft::PREFIX)
-        .make_in(folder, |draft| std::os::unix::fs::symlink(OsStr::from_bytes(target), draft))
-        .map_err(fail)?
-        .into_temp_path()
-        .persist(place)
-        .map_err(|error| fail(error.error))
+    let ((), draft) = DraftPath::new_in(folder, |path| disk::symlink(target, path)).map_err(fail)?;
+    draft.publish(place).map_err(fail)
 }
 
 /// Makes what was renamed or created in `folder` survive a power cut.
 pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|source| FileError::new("sync the folder", folder, source))
+    disk::sync_dir(folder).map_err(|source| FileError::new("sync the folder", folder, source))
 }
 
 /// Creates `folder` and what is missing above it.
 pub fn create_dir_all(folder: &Path) -> Result<(), FileError> {
-    fs::create_dir_all(folder).map_err(|source| FileError::new("create the folder", folder, source))
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_dir_all(parent)?;
+    }
+    ensure_dir(folder)
 }
 
-/// Creates `folder` itself; an error if it is there already or its parent is not.
+/// Creates `folder` itself, unless it is there; its parent has to be.
 pub fn ensure_dir(folder: &Path) -> Result<(), FileError> {
-    match fs::create_dir(folder) {
+    match disk::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         result => result.map_err(|source| FileError::new("create the folder", folder, source)),
     }
@@ -200,12 +242,12 @@ pub fn ensure_dir(folder: &Path) -> Result<(), FileError> {
 
 /// Gives the folder `from` the name `to`, which must not be in use, in one step.
 pub fn move_dir(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::rename(from, to).map_err(|source| FileError::new("move a folder to", to, source))
+    disk::rename(from, to).map_err(|source| FileError::new("move a folder to", to, source))
 }
 
 /// Removes a file or a symbolic link; fine if there is none.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
+    match disk::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| FileError::new("remove", path, source)),
     }
@@ -213,7 +255,7 @@ pub fn remove_file(path: &Path) -> Result<(), FileError> {
 
 /// Removes a folder that is empty; fine if there is none.
 pub fn remove_empty_dir(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir(path) {
+    match disk::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| FileError::new("remove", path, source)),
     }
@@ -224,13 +266,13 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     if to.symlink_metadata().is_ok() {
         return Err(FileError::new("rename to", to, io::Error::from(io::ErrorKind::AlreadyExists)));
     }
-    fs::rename(from, to).map_err(|source| FileError::new("rename", from, source))?;
+    disk::rename(from, to).map_err(|source| FileError::new("rename", from, source))?;
     to.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Removes a folder with all that is in it; fine if there is none. Symbolic links are removed, not followed.
 pub fn remove_dir_all(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
+    match disk::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| FileError::new("remove", path, source)),
     }
@@ -246,22 +288,19 @@ pub struct Appender {
 impl Appender {
     /// Opens `path`, creating it if it is not there.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
+        disk::open_to_append(path)
             .map(|file| Self { file, path: path.to_path_buf() })
             .map_err(|source| FileError::new("write", path, source))
     }
 
     /// Appends `bytes`, which should end with a newline.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        self.file.write_all(bytes).map_err(|source| FileError::new("write", &self.path, source))
+        disk::write_all(&self.file, &self.path, bytes).map_err(|source| FileError::new("write", &self.path, source))
     }
 
     /// Makes all that was appended survive a power cut.
     pub fn sync(&self) -> Result<(), FileError> {
-        self.file.sync_data().map_err(|source| FileError::new("write", &self.path, source))
+        disk::sync_data(&self.file, &self.path).map_err(|source| FileError::new("write", &self.path, source))
     }
 }
 
@@ -272,6 +311,8 @@ pub fn append_line(path: &Path, line: &str) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,9 +1,11 @@
 //! Advisory locks on files, held by a value and let go when it is dropped, or when the process dies.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use super::disk;
 
 /// A lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +51,7 @@ impl FileLock {
     pub fn exclusive(path: &Path, wait: Wait) -> Result<Self, LockError> {
         let mut file = acquire(path, wait, File::try_lock, File::lock)?;
         // On a full disk the mark is lost and the lock is as good.
-        let _ = mark(&mut file);
+        let _ = mark(&mut file, path);
         Ok(Self { _file: file })
     }
 
@@ -59,10 +61,10 @@ impl FileLock {
     }
 }
 
-fn mark(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+fn mark(file: &mut File, path: &Path) -> io::Result<()> {
+    disk::set_len(file, path, 0)?;
     file.rewind()?;
-    write!(file, "{}", std::process::id())
+    disk::write_all(file, path, std::process::id().to_string().as_bytes())
 }
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
@@ -70,7 +72,7 @@ type Lock = fn(&File) -> io::Result<()>;
 
 fn acquire(path: &Path, wait: Wait, try_lock: TryLock, lock: Lock) -> Result<File, LockError> {
     let fail = |source| LockError::Io { path: path.to_path_buf(), source };
-    let mut file = open(path).map_err(fail)?;
+    let mut file = disk::open_to_lock(path).map_err(fail)?;
     if wait == Wait::Forever {
         lock(&file).map_err(fail)?;
         return Ok(file);
@@ -91,11 +93,6 @@ fn acquire(path: &Path, wait: Wait, try_lock: TryLock, lock: Lock) -> Result<Fil
             }
         }
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "a lock file has no content that could be torn")]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 #[cfg(test)]

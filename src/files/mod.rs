@@ -4,8 +4,11 @@
 //! a torn one. `clippy.toml` bans the ways around it.
 
 mod atomic;
+mod disk;
 mod lock;
 mod path;
+#[cfg(test)]
+pub(crate) mod trace;
 
 pub use atomic::{
     Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, move_dir, publish,

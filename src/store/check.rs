@@ -51,7 +51,7 @@ impl Store {
         let _lock = self.lock_shared()?;
         let mut source = File::open(path).map_err(fail)?;
         let mut draft = Draft::new_in(&self.packs_dir())?;
-        io::copy(&mut source, draft.file()).map_err(|source| FileError::new("write", draft.path(), source))?;
+        draft.copy_from(&mut source).map_err(|source| FileError::new("write", draft.path(), source))?;
         let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pack")?.parse::<PackId>().ok());
         let pack = self.take_in(draft, name, &path.display().to_string())?;
         self.refresh(NewPacks::new())?;
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Makes a draft a pack of this store once every byte of it is checked. `what` names it in errors.
-    fn take_in(&self, mut draft: Draft, name: Option<PackId>, what: &str) -> Result<PackId, StoreError> {
+    fn take_in(&self, draft: Draft, name: Option<PackId>, what: &str) -> Result<PackId, StoreError> {
         let fail = |source| StoreError::Read { what: what.to_owned(), source };
         let malformed = |problem| StoreError::Malformed { what: what.to_owned(), problem };
         let nameless = PackId::from_bytes([0; 32]);

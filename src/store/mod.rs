@@ -82,7 +82,17 @@ impl Store {
                 files::create_dir_all(&folder)?;
             }
         }
+        store.keep_folders()?;
         Ok(store)
+    }
+
+    /// Makes the folders of a store without packs survive a power cut: a pack is no safer than the folder it is in.
+    fn keep_folders(&self) -> Result<(), StoreError> {
+        let is_used = fs::read_dir(self.packs_dir()).is_ok_and(|mut packs| packs.next().is_some());
+        for folder in self.root.ancestors().take(if is_used { 0 } else { 2 }) {
+            files::sync_dir(folder)?;
+        }
+        Ok(())
     }
 
     /// The folder it is in.

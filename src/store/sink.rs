@@ -400,7 +400,8 @@ impl State {
     fn check(&self) -> Result<(), StoreError> {
         match &self.error {
             Some(StoreError::File(error)) => {
-                let source = io::Error::new(error.source.kind(), error.source.to_string());
+                let again = || io::Error::new(error.source.kind(), error.source.to_string());
+                let source = error.source.raw_os_error().map_or_else(again, io::Error::from_raw_os_error);
                 Err(FileError::new(error.action, &error.path, source).into())
             }
             Some(StoreError::Malformed { what, problem }) => {

@@ -20,6 +20,7 @@ use super::export::{folders_of, write_entry};
 use super::scan::{Found, Scan, Stat, What, place_of, scan};
 use super::section::{Builder, KnownFile, nanoseconds, now};
 use super::stat_cache::StatCache;
+use super::unsettled::{Torn, Unsettled};
 use super::workspace::{PATIENCE, WorktreeLock};
 use super::{Pointer, Progress, TrackError, Workspace};
 
@@ -77,14 +78,17 @@ impl Workspace {
     ) -> Result<Vec<CheckedOut>, TrackError> {
         let lock = self.lock(PATIENCE)?;
         let mut cache = StatCache::load(self.repository.git_dir());
+        let mut unsettled = Unsettled::load(self.repository.git_dir());
         let mut done = Vec::new();
         let mut plans = Vec::new();
         for (path, pointer) in self.selected_pointers(paths)? {
-            match self.plan(&path, pointer, &cache, force)? {
+            match self.plan(&path, pointer, &cache, &unsettled, force)? {
                 Some(plan) => plans.push(plan),
                 None => done.push(CheckedOut { path, written: 0, removed: 0, left: 0 }),
             }
         }
+        let written = plans.iter().filter(|plan| !plan.write.is_empty());
+        unsettled.note(written.map(|plan| (plan.path.clone(), plan.pointer.id)), &lock)?;
         for mut plan in plans {
             let artifact_id = plan.pointer.id;
             let dropped = std::mem::take(&mut plan.dropped);
@@ -95,6 +99,8 @@ impl Workspace {
             let _ = cache.save(&lock);
             done.push(checked_out);
         }
+        // A note that stays costs time only.
+        let _ = unsettled.put_right(done.iter().map(|checked_out| &checked_out.path), &lock);
         done.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(done)
     }
@@ -105,6 +111,7 @@ impl Workspace {
         path: &RelPath,
         pointer: Pointer,
         cache: &StatCache,
+        unsettled: &Unsettled,
         force: bool,
     ) -> Result<Option<Plan>, TrackError> {
         let place = resolve_beneath(self.repository.work_dir()?, path)?;
@@ -123,7 +130,8 @@ impl Workspace {
             manifest => manifest?,
         };
         let comparison = Comparison::with_manifest(&place, &scan, section.as_ref(), &manifest)?;
-        let sorted = self.sort_out(&place, &scan, &manifest, &comparison, force)?;
+        let torn = unsettled.torn(&self.store, path);
+        let sorted = self.sort_out(&place, &scan, &manifest, &comparison, &torn, force)?;
         if let (Some(first), false) = (sorted.at_risk.first(), force && !sorted.is_blocked) {
             let first = if first.is_empty() { path.file_name().to_owned() } else { first.clone() };
             return Err(TrackError::WouldOverwrite { path: path.clone(), count: sorted.at_risk.len(), first });
@@ -152,6 +160,7 @@ impl Workspace {
         scan: &Scan,
         manifest: &Manifest,
         comparison: &Comparison<'_>,
+        torn: &Torn<'_>,
         force: bool,
     ) -> Result<Sorted, TrackError> {
         let mut sorted = Sorted::default();
@@ -160,7 +169,7 @@ impl Workspace {
                 Some(digest) => Some(digest),
                 None => digest_of(place, &changed.found)?,
             };
-            if !self.has(digest)? {
+            if !self.has(digest)? && !torn.has(place, &changed.found) {
                 sorted.at_risk.push(changed.found.shown());
                 sorted.is_blocked |= changed.found.what == What::Repository;
             }
@@ -172,7 +181,7 @@ impl Workspace {
                 // We did not put it there: it is the user's, and it can stay.
                 Origin::User if !is_in_the_way => false,
                 Origin::Artifact(Some(digest)) => self.has(Some(*digest))?,
-                _ => self.has(digest_of(place, found)?)?,
+                _ => self.has(digest_of(place, found)?)? || torn.has(place, found),
             };
             match found.what {
                 What::Repository if is_in_the_way => {

@@ -75,7 +75,7 @@ pub(super) fn write_entry(
     }
     copied?;
     let modified = SystemTime::now() - BACKDATING;
-    let dated = output.draft.file().set_modified(modified);
+    let dated = output.draft.set_modified(modified);
     dated.map_err(|source| FileError::new("write", &place, source))?;
     output.draft.publish(&place, entry.mode == Mode::Executable, Durability::Buffered)?;
     Ok(Some(modified))

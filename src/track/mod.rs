@@ -14,6 +14,7 @@ mod section;
 mod stat_cache;
 mod status;
 mod tracking;
+mod unsettled;
 mod workspace;
 
 pub use checkout::CheckedOut;

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::files::{Draft, Durability, FileError, RelPath};
+use crate::files::{Durability, FileError, RelPath};
 use crate::id::{ArtifactId, Digest};
 
 use super::section::{Input, Section};
@@ -87,9 +87,9 @@ impl StatCache {
     }
 
     /// Writes it. Nobody else can have written it since it was read, if it was read under the same lock.
-    pub(super) fn save(&self, _lock: &WorktreeLock) -> Result<(), FileError> {
+    pub(super) fn save(&self, lock: &WorktreeLock) -> Result<(), FileError> {
         let fail = |source| FileError::new("write", &self.place, source);
-        let mut draft = Draft::new_in(self.place.parent().unwrap_or(Path::new(".")))?;
+        let mut draft = lock.draft()?;
         draft.write_all(&self.head()).map_err(fail)?;
         for slot in self.slots.values() {
             draft.write_all(self.body(slot)).map_err(fail)?;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::files::{self, Draft, Durability, FileLock, RelPath, Wait, resolve_beneath};
+use crate::files::{self, Draft, Durability, FileError, FileLock, RelPath, Wait, resolve_beneath};
 use crate::git::Repository;
 use crate::id::CommitId;
 use crate::store::Store;
@@ -33,19 +33,39 @@ pub struct Workspace {
 #[must_use = "the lock is let go as soon as this is dropped"]
 pub(super) struct WorktreeLock {
     _lock: FileLock,
-    /// Names the folder in which drafts may be left if this process is killed.
+    work_dir: PathBuf,
+    /// Names the folder of the work tree in which drafts may be left if this process is killed.
     announcement: PathBuf,
+    /// Where the holder makes drafts of what stands beside the lock.
+    drafts: PathBuf,
 }
 
 impl WorktreeLock {
     /// Says where drafts are about to be made, until the value is dropped: git would show those that are left there.
     pub(super) fn announce_drafts(&self, folder: &Path) -> Result<Announcement<'_>, TrackError> {
-        files::publish(&self.announcement, folder.as_os_str().as_bytes(), Durability::Buffered)?;
+        // Also after a power cut, or it may be the drafts that are there and not what leads to them.
+        let folder = folder.strip_prefix(&self.work_dir).unwrap_or(folder);
+        self.publish(&self.announcement, folder.as_os_str().as_bytes(), Durability::Synced)?;
         Ok(Announcement { lock: self })
+    }
+
+    /// Starts a draft of a file that only the holder of this lock writes.
+    pub(super) fn draft(&self) -> Result<Draft, FileError> {
+        Draft::new_in(&self.drafts)
+    }
+
+    /// Writes a file that only the holder of this lock writes.
+    pub(super) fn publish(&self, place: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
+        let mut draft = self.draft()?;
+        draft.write_all(bytes).map_err(|source| FileError::new("write", place, source))?;
+        draft.publish(place, false, durability)
     }
 
     /// Removes the drafts of processes that were killed.
     fn sweep(&self) -> Result<(), TrackError> {
+        for draft in drafts_in(&self.drafts) {
+            files::remove_file(&draft)?;
+        }
         for draft in self.announcement.parent().into_iter().flat_map(drafts_in) {
             // Others write there without this lock, so only what is surely left over goes.
             let modified = draft.metadata().and_then(|metadata| metadata.modified());
@@ -54,7 +74,7 @@ impl WorktreeLock {
             }
         }
         let Ok(folder) = fs::read(&self.announcement) else { return Ok(()) };
-        for draft in drafts_in(Path::new(OsStr::from_bytes(&folder))) {
+        for draft in drafts_in(&self.work_dir.join(OsStr::from_bytes(&folder))) {
             files::remove_file(&draft)?;
         }
         Ok(files::remove_file(&self.announcement)?)
@@ -101,9 +121,11 @@ impl Workspace {
     /// Takes the work tree's lock.
     pub(super) fn lock(&self, wait: Wait) -> Result<WorktreeLock, TrackError> {
         let folder = self.repository.git_dir().join("ml");
-        files::create_dir_all(&folder)?;
+        let drafts = folder.join("drafts");
+        files::create_dir_all(&drafts)?;
         let lock = FileLock::exclusive(&folder.join("worktree.lock"), wait)?;
-        let lock = WorktreeLock { _lock: lock, announcement: folder.join("drafts-in") };
+        let work_dir = self.repository.work_dir()?.to_path_buf();
+        let lock = WorktreeLock { _lock: lock, work_dir, announcement: folder.join("drafts-in"), drafts };
         lock.sweep()?;
         Ok(lock)
     }
