@@ -88,7 +88,7 @@ pub(super) fn write_at(file: &File, path: &Path, parts: &[IoSlice<'_>], offset: 
     step!(
         path,
         |count: &usize| {
-            let mut bytes = parts.concat();
+            let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
             bytes.truncate(*count);
             Step::Write { node: node_of(file), offset, bytes }
         },
