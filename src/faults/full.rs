@@ -22,7 +22,7 @@ fn a_step_that_fails_costs_the_command_and_nothing_else() {
     let mut random = Random::new(3);
     let play = Play::perform(&mut random);
     let mut failed = 0;
-    for round in 0..rounds(30) {
+    for round in 0..rounds(20) {
         let number = round % play.acts.len();
         let (errno, lasts) = FAULTS[random.between(0, FAULTS.len())];
         let there = tempfile::tempdir().unwrap();
@@ -44,5 +44,5 @@ fn a_step_that_fails_costs_the_command_and_nothing_else() {
         // There is room again.
         finish(there.path(), &play.acts, &play.stages, 2 * number + 1);
     }
-    assert!(failed * 3 > rounds(30), "most steps matter");
+    assert!(failed * 3 > rounds(20), "most steps matter");
 }

@@ -95,7 +95,7 @@ fn a_store_survives_power_cuts_while_it_is_written() {
         }
         trace.mark(number + 1);
     }
-    cut_often(&trace, folder.path(), &before, 40, &mut random, &mut |there, acknowledged| {
+    cut_often(&trace, folder.path(), &before, 25, &mut random, &mut |there, acknowledged| {
         check(there, &sessions, acknowledged);
     });
 }

@@ -38,7 +38,7 @@ pub(super) struct Added {
 pub(super) enum Origin {
     /// The user made it.
     User,
-    /// It was part of the artifact, with this content if it is still as it was.
+    /// It was part of the artifact, or may have been, with this content if it is still as it was.
     Artifact(Option<Digest>),
 }
 
@@ -138,7 +138,9 @@ impl<'a> Comparison<'a> {
                     }
                     (None, Some(found), Some(entry)) => comparison.put(found, Cow::Borrowed(entry), &mut candidates),
                     (None, Some(found), None) => {
-                        let origin = if is_known { Origin::Artifact(None) } else { Origin::User };
+                        // Where nothing is known at all, it may well have been a part.
+                        let is_ours = is_known || section.is_none();
+                        let origin = if is_ours { Origin::Artifact(None) } else { Origin::User };
                         comparison.added.push(Added { found: found.clone(), origin });
                     }
                     (None, None, Some(entry)) => comparison.missing.push(Cow::Borrowed(entry)),
