@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod diff;
 #[cfg(test)]
 mod faults;
 pub mod files;

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use rustix::io::Errno;
 
 use crate::config::ConfigError;
+use crate::diff::DiffError;
 use crate::files::{FileError, LockError};
 use crate::git::GitError;
 use crate::hooks::HookError;
@@ -73,6 +74,9 @@ pub enum Failure {
     /// A hook failed.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// Versions could not be compared.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
     /// The work tree failed.
     #[error(transparent)]
     Track(#[from] TrackError),
@@ -144,6 +148,7 @@ impl Failure {
             | Self::Run(_)
             | Self::Init(_)
             | Self::Hook(_)
+            | Self::Diff(_)
             | Self::Track(_)
             | Self::Store(_)
             | Self::Git(_)
@@ -168,6 +173,7 @@ impl Failure {
             Self::Run(error) => run_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
+            Self::Diff(error) => diff_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
             Self::Git(error) => git_hint(error),
@@ -277,6 +283,15 @@ fn hook_hint(error: &HookError) -> Option<String> {
         HookError::Git(error) => git_hint(error),
         HookError::Remote(error) => remote_hint(error),
         HookError::Track(error) => track_hint(error),
+    }
+}
+
+fn diff_hint(error: &DiffError) -> Option<String> {
+    match error {
+        DiffError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
+        DiffError::UnsafePath(_) => Some("rename it, so that it is safe on every system".to_owned()),
+        DiffError::Track(error) => track_hint(error),
+        DiffError::Store(error) => store_hint(error),
     }
 }
 

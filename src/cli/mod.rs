@@ -5,6 +5,7 @@ mod checkout;
 mod complete;
 mod completions;
 mod context;
+mod diff;
 mod doctor;
 mod du;
 mod failure;
@@ -76,6 +77,7 @@ enum Command {
     Untrack(untrack::Args),
     Status(status::Args),
     Checkout(checkout::Args),
+    Diff(diff::Args),
     Manifest(manifest::Args),
     Cat(cat::Args),
     Remote(remote::Args),
@@ -146,6 +148,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Untrack(args) => untrack::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Checkout(args) => checkout::run(context, args),
+        Command::Diff(args) => diff::run(context, args),
         Command::Manifest(args) => manifest::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Remote(args) => remote::run(context, args),

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["id", "files", "words"],
     &["git", "store", "config"],
     &["track"],
-    &["run", "remote"],
+    &["run", "remote", "diff"],
     &["query", "registry", "train"],
     &["verify", "init"],
     &["hooks", "tui"],

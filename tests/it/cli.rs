@@ -31,6 +31,7 @@ fn the_help_lists_the_commands() {
       untrack      Stop tracking; the data stays where it is
       status       Show which artifacts changed, are missing or not stored
       checkout     Bring data in line with the pointers
+      diff         Show what differs between versions of artifacts
       manifest     Print the list of an artifact's files
       cat          Print a file of an artifact
 

@@ -8,6 +8,7 @@ mod artifacts_refused;
 mod cli;
 mod completions;
 mod dashboard;
+mod diff;
 mod docs;
 mod hooks;
 mod identity;
