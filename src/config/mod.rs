@@ -90,12 +90,34 @@ pub struct Experiment {
     pub recipe: toml::Table,
 }
 
-/// Where artifacts are pushed to.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Where artifacts are pushed to. Credentials are never part of it: they come from where each kind of place has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Remote {
-    /// `file:///mnt/share/store`, a folder that other clones reach too.
+    /// `file:///mnt/share/store`, `s3://bucket/folder`, …: what other clones reach too.
     pub url: String,
+    /// The server of a bucket, where it is not the provider's own.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The region of a bucket.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Bytes a second that a transfer may take: `2MiB`, or a number.
+    #[serde(default, alias = "limit_rate")]
+    pub limit_rate: Option<String>,
+    /// Whether an endpoint off this machine may be unencrypted.
+    #[serde(default, alias = "allow_http")]
+    pub allow_http: bool,
+    /// Whether the bucket is a part of its server's name, rather than of the path.
+    #[serde(default, alias = "virtual_hosted")]
+    pub virtual_hosted: bool,
+}
+
+impl Remote {
+    /// A remote of which only the URL is given.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), ..Self::default() }
+    }
 }
 
 /// What git's hooks check.

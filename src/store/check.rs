@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::index::NewPacks;
 use super::pack::{self, Footer, HEADER_LEN, Header, Kind, MAGIC, PackEntry};
 use super::reader::{decode_and_check, decode_map};
@@ -59,7 +61,7 @@ impl Store {
     }
 
     /// Makes a draft a pack of this store once every byte of it is checked. `what` names it in errors.
-    fn take_in(&self, draft: Draft, name: Option<PackId>, what: &str) -> Result<PackId, StoreError> {
+    pub(super) fn take_in(&self, draft: Draft, name: Option<PackId>, what: &str) -> Result<PackId, StoreError> {
         let fail = |source| StoreError::Read { what: what.to_owned(), source };
         let malformed = |problem| StoreError::Malformed { what: what.to_owned(), problem };
         let nameless = PackId::from_bytes([0; 32]);
@@ -96,17 +98,63 @@ fn check_file(file: &File, pack: &PackId) -> io::Result<(Option<PackId>, Vec<Dam
             (None, pack::scan(file)?)
         }
     };
-    for entry in &entries {
-        let digest = Some(entry.header.key.digest);
-        let noun = entry.header.key.kind.noun();
-        if let Some(problem) = check_header(file, entry)? {
-            report(digest, format!("the header of {noun} at byte {}: {problem}", entry.offset));
+    let spans = spans(&entries, SPAN);
+    let found: Vec<_> = spans.par_iter().map(|span| check_span(file, span)).collect::<io::Result<_>>()?;
+    found.into_iter().flatten().for_each(|(digest, problem)| report(Some(digest), problem));
+    Ok((named, damages))
+}
+
+/// Bytes of a pack that are read at a time to be checked.
+const SPAN: u64 = 1 << 20;
+
+/// Entries that stand one after the other, in groups of about `bytes`, each header counted.
+pub(super) fn spans(entries: &[PackEntry], bytes: u64) -> Vec<&[PackEntry]> {
+    let mut spans = Vec::new();
+    let mut rest = entries;
+    while let Some(first) = rest.first() {
+        let start = first.offset - HEADER_LEN as u64;
+        let fits = |pair: &[PackEntry]| {
+            let next = pair[0].range().end == pair[1].offset - HEADER_LEN as u64;
+            next && pair[1].range().end - start <= bytes
+        };
+        let count = 1 + rest.windows(2).take_while(|pair| fits(pair)).count();
+        let (span, others) = rest.split_at(count);
+        spans.push(span);
+        rest = others;
+    }
+    spans
+}
+
+/// What is wrong with entries that stand one after the other.
+fn check_span(file: &File, span: &[PackEntry]) -> io::Result<Vec<(Digest, String)>> {
+    let (Some(first), Some(last)) = (span.first(), span.last()) else { return Ok(Vec::new()) };
+    let start = first.offset - HEADER_LEN as u64;
+    let mut problems = Vec::new();
+    if last.range().end > file.metadata()?.len() {
+        for entry in span {
+            let Some(problem) = check_entry(file, entry)? else { continue };
+            let noun = entry.header.key.kind.noun();
+            problems.push((entry.header.key.digest, format!("the {noun} at byte {} {problem}", entry.offset)));
         }
-        if let Some(problem) = check_entry(file, entry)? {
-            report(digest, format!("the {noun} at byte {} {problem}", entry.offset));
+        return Ok(problems);
+    }
+    let mut bytes = vec![0; (last.range().end - start) as usize];
+    file.read_exact_at(&mut bytes, start)?;
+    for entry in span {
+        let Header { key, .. } = entry.header;
+        let place = (entry.offset - start) as usize;
+        let header = &bytes[place - HEADER_LEN..place];
+        if header != entry.header.to_bytes() {
+            let problem = Header::parse(header).err().unwrap_or("it is not what the footer repeats");
+            problems
+                .push((key.digest, format!("the header of {} at byte {}: {problem}", key.kind.noun(), entry.offset)));
+        }
+        let stored = &bytes[place..place + entry.header.stored_len as usize];
+        if let Some(problem) = check_stored(&entry.header, stored.to_vec()) {
+            problems.push((key.digest, format!("the {} at byte {} {problem}", key.kind.noun(), entry.offset)));
         }
     }
-    Ok((named, damages))
+    Ok(problems)
 }
 
 /// What is wrong with a pack's first bytes.
@@ -114,17 +162,6 @@ fn check_magic(file: &File) -> Option<String> {
     let mut magic = [0; MAGIC.len()];
     let is_good = file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC;
     (!is_good).then(|| format!("its first 8 bytes are not `{}`", MAGIC.escape_ascii()))
-}
-
-/// What is wrong with an entry's header, which the footer repeats.
-fn check_header(file: &File, entry: &PackEntry) -> io::Result<Option<String>> {
-    let mut bytes = [0; HEADER_LEN];
-    file.read_exact_at(&mut bytes, entry.offset - HEADER_LEN as u64)?;
-    if bytes == entry.header.to_bytes() {
-        return Ok(None);
-    }
-    let problem = Header::parse(&bytes).err().unwrap_or("it is not what the footer repeats");
-    Ok(Some(problem.to_owned()))
 }
 
 /// What is wrong with an entry's stored bytes.
@@ -135,11 +172,16 @@ pub(super) fn check_entry(file: &File, entry: &PackEntry) -> io::Result<Option<S
     }
     let mut stored = vec![0; header.stored_len as usize];
     file.read_exact_at(&mut stored, entry.offset)?;
+    Ok(check_stored(header, stored))
+}
+
+/// What is wrong with stored bytes of the length that their header says.
+pub(super) fn check_stored(header: &Header, stored: Vec<u8>) -> Option<String> {
     if crc32fast::hash(&stored) != header.crc {
-        return Ok(Some("has bytes that do not match their CRC".to_owned()));
+        return Some("has bytes that do not match their CRC".to_owned());
     }
-    Ok(match header.key.kind {
+    match header.key.kind {
         Kind::Chunk => decode_and_check(header, stored).err(),
         Kind::Map => decode_map(header, stored).err(),
-    })
+    }
 }

@@ -23,15 +23,21 @@ mod reader;
 mod salvage;
 mod segment;
 mod sink;
+mod transfer;
 mod writer;
 
 pub use check::Damage;
 pub use error::StoreError;
 pub(crate) use index::{Index, Location, NewPacks};
 pub use manifest::{Entry, Manifest, Mode};
-pub(crate) use pack::{Header, Key, Kind, PackEntry};
+pub(crate) use pack::{HEADER_LEN, Key, Kind, PackEntry};
 pub use reader::{FileReader, copy};
 pub use salvage::Salvaged;
+pub(crate) use sink::PACK_TARGET;
+pub(crate) use transfer::{
+    Listing, PackDraft, Receiver, Stored, check_stored, chunk_of, footer_of, map_of, node_of, pack_size, parse_footer,
+    plain_chunk,
+};
 pub use writer::{Writer, Written};
 
 use std::collections::{BTreeMap, HashMap};

@@ -186,24 +186,24 @@ pub(crate) fn read_footer(file: &File) -> io::Result<Result<Footer, String>> {
         return Ok(Err("the footer's bytes do not match its BLAKE3".to_owned()));
     }
     let pack_id = PackId::from_bytes(*digest.as_bytes());
-    Ok(place_entries(&footer, footer_start).map(|entries| Footer { pack_id, entries }))
+    Ok(place_entries(&footer).and_then(|(entries, end)| match end == footer_start {
+        true => Ok(Footer { pack_id, entries }),
+        false => Err(format!("the footer begins at byte {footer_start} and its entries end at byte {end}")),
+    }))
 }
 
-/// Where the entries of a footer are: one after the other up to the footer itself.
-fn place_entries(footer: &[u8], footer_start: u64) -> Result<Vec<PackEntry>, String> {
+/// Where the entries of a footer are, one after the other, and where they end.
+pub(super) fn place_entries(footer: &[u8]) -> Result<(Vec<PackEntry>, u64), String> {
     let mut entries = Vec::with_capacity(footer.len() / HEADER_LEN);
     let mut offset = MAGIC.len() as u64;
     for (number, bytes) in footer.chunks_exact(HEADER_LEN).enumerate() {
         let header = Header::parse(bytes).map_err(|problem| format!("entry {number} of the footer: {problem}"))?;
         offset += HEADER_LEN as u64;
         entries.push(PackEntry { header, offset });
-        // No overflow: a footer of n entries stands in a file of more than n bytes, and each adds 32 bits at most.
+        // No overflow: a footer of n entries has more than n bytes, and each adds 32 bits at most.
         offset += u64::from(header.stored_len);
     }
-    if offset != footer_start {
-        return Err(format!("the footer begins at byte {footer_start} and its entries end at byte {offset}"));
-    }
-    Ok(entries)
+    Ok((entries, offset))
 }
 
 /// Finds the entries by their own headers.

@@ -18,7 +18,7 @@ use crate::files::{Draft, Durability, FileError, SealedDraft};
 use crate::id::{Digest, PackId};
 
 /// A pack is closed once it has so many bytes. (In tests sooner, so that they fill several in no time.)
-pub(super) const PACK_TARGET: u64 = if cfg!(test) { 4 << 20 } else { 64 << 20 };
+pub(crate) const PACK_TARGET: u64 = if cfg!(test) { 4 << 20 } else { 64 << 20 };
 /// Bytes that are gathered before they are written.
 const BATCH: u64 = 1 << 20;
 /// Bytes of chunks that may be on their way at a time: however large the file, memory stays within this.
