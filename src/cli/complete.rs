@@ -245,7 +245,7 @@ fn metrics(workspace: &Workspace) -> Vec<Name> {
 
 fn remotes(workspace: &Workspace) -> Vec<Name> {
     let remotes = configured(workspace).unwrap_or_default();
-    remotes.into_iter().map(|remote| (remote.name, Some(remote.url))).collect()
+    remotes.into_iter().map(|remote| (remote.name, Some(remote.settings.url))).collect()
 }
 
 #[cfg(test)]

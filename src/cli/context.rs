@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::trust::TrustStore;
+use crate::remote::Environment;
 use crate::track::Workspace;
 
 use super::Failure;
@@ -86,6 +87,13 @@ impl Context {
             message: "ml.toml has not been approved: it names commands to run".to_owned(),
             hint: "read ml.toml, then `git ml trust`".to_owned(),
         })
+    }
+
+    /// What remotes may know of the surroundings: credentials are found there.
+    pub(crate) fn environment(&self) -> Environment {
+        let variables =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Environment::new(variables, env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()))
     }
 
     /// The value of a variable of the environment.

@@ -16,7 +16,7 @@ use crate::hooks::HookError;
 use crate::init::InitError;
 use crate::query::QueryError;
 use crate::registry::RegistryError;
-use crate::remote::RemoteError;
+use crate::remote::{ObjectError, RemoteError};
 use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
@@ -330,18 +330,50 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
 fn remote_hint(error: &RemoteError) -> Option<String> {
     match error {
         RemoteError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
-        RemoteError::BadUrl { .. } => Some("`git ml remote add share /mnt/team/store` adds a folder".to_owned()),
-        RemoteError::OutOfReach { name, .. } => {
-            Some(format!("mount the folder, or `git ml remote remove {name}` and add it again"))
+        RemoteError::BadUrl { .. } => {
+            Some("a remote is a folder, s3://BUCKET/FOLDER, gs://…, az://… or https://…".to_owned())
         }
+        RemoteError::BadOption { .. } => Some("write it as 500k, 2MiB or a number of bytes a second".to_owned()),
+        RemoteError::SecretInUrl { .. } | RemoteError::NoCredentials { .. } => Some(credentials_hint()),
+        RemoteError::NoStore { name, .. } => Some(format!(
+            "if it should be there, mount the folder or check the URL; `git ml remote add {name} URL` sets it up"
+        )),
+        RemoteError::UnknownLayout { .. } => Some("install a newer git-ml".to_owned()),
         RemoteError::Missing { .. } => Some("ask who tracked them for `git ml push`".to_owned()),
-        RemoteError::Damaged { .. } => Some("`git ml verify --deep` says what else is damaged".to_owned()),
+        RemoteError::Damaged { place, .. } if place.starts_with("the remote") => {
+            Some("a `git ml push` from a clone that has the content mends it after `git ml fsck` there".to_owned())
+        }
+        RemoteError::Damaged { .. } => Some("`git ml fsck` says what else is damaged and mends what it can".to_owned()),
+        RemoteError::DamagedIndex { .. } => {
+            Some("remove that object, then `git ml push` from a clone that has the content".to_owned())
+        }
+        RemoteError::Unsteady { .. } => Some("push again when no `git ml gc` is at work there".to_owned()),
         RemoteError::Unknown { .. } => Some("`git ml remote list` lists them".to_owned()),
+        RemoteError::Object(error) => object_hint(error),
+        RemoteError::Output(_) => None,
         RemoteError::Store(error) => store_hint(error),
         RemoteError::Config(error) => config_hint(error),
         RemoteError::Git(error) => git_hint(error),
         RemoteError::File(error) => file_hint(error),
     }
+}
+
+fn object_hint(error: &ObjectError) -> Option<String> {
+    match error {
+        ObjectError::NotFound { .. } => Some("run it again: the place has changed meanwhile".to_owned()),
+        ObjectError::Denied { .. } => Some(credentials_hint()),
+        ObjectError::Unreachable { .. } => {
+            Some("run it again later: what has arrived stays, and it goes on from there".to_owned())
+        }
+        ObjectError::Output { .. } => Some("check that there is room and that you may write there".to_owned()),
+        ObjectError::Failed { .. } => Some("check the URL and its options: `git ml remote list`".to_owned()),
+    }
+}
+
+fn credentials_hint() -> String {
+    "credentials belong in the environment or in the files of the provider's own tools (such as ~/.aws/credentials), \
+     never in ml.toml"
+        .to_owned()
 }
 
 fn run_hint(error: &RunError) -> Option<String> {

@@ -81,7 +81,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             // A bare repository has no ml.toml, and the check stands.
             let work_dir = workspace.repository.work_dir().ok();
             let config = work_dir.map_or_else(|| Ok(Config::default()), Config::load)?;
-            Ok(hooks::before_push(&workspace, &config, remote, &hooks::parse_push(&input)?)?)
+            Ok(hooks::before_push(&workspace, &config, &context.environment(), remote, &hooks::parse_push(&input)?)?)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `git ml remote`
 
 use crate::config;
-use crate::remote::{Remote, RemoteError, Scope, configure, configured, folder_of};
+use crate::remote::{Remote, RemoteError, Scope, check_settings, configure, configured};
 use crate::track::Workspace;
 
 use super::output::{Align, Table, print_json, print_line};
@@ -9,7 +9,9 @@ use super::{Context, Failure};
 
 /// Say where artifacts are pushed to and pulled from
 ///
-/// A remote is a folder that others reach too, as on a network drive: `git ml remote add share /mnt/team/store`.
+/// A remote is a place that others reach too: a folder on a network drive (`git ml remote add share /mnt/team/store`),
+/// a bucket (s3://, gs://, az://), or for reading a folder behind a web server (https://). Credentials come from the
+/// environment or from the files of the provider's own tools, never from ml.toml.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -19,16 +21,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Add a remote, and make its folder if it is not there
-    Add {
-        /// A name for it
-        name: String,
-        /// Its folder: file:///a/folder, or a path
-        url: String,
-        /// For this clone only: not in ml.toml
-        #[arg(long)]
-        local: bool,
-    },
+    /// Add a remote, and set it up if that was not done yet
+    Add(AddArgs),
     /// List the remotes
     List {
         /// One JSON document
@@ -42,29 +36,62 @@ enum Verb {
     },
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n\
+\x20 git ml remote add share /mnt/team/store\n\
+\x20 git ml remote add cloud s3://bucket/folder --region eu-central-1\n\
+\x20 git ml remote add lab s3://bucket --endpoint https://minio.example.org\n\
+\x20 git ml remote add public https://example.org/store")]
+struct AddArgs {
+    /// A name for it
+    name: String,
+    /// Where it is: a folder, s3://bucket/folder, gs://bucket/folder, az://account/container/folder, https://host/folder
+    url: String,
+    /// For this clone only: not in ml.toml
+    #[arg(long)]
+    local: bool,
+    /// The server of a bucket that is not the provider's own
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The region of a bucket
+    #[arg(long)]
+    region: Option<String>,
+    /// Bytes a second that transfers may take: 500k, 2MiB
+    #[arg(long, value_name = "RATE")]
+    limit_rate: Option<String>,
+}
+
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     match &args.verb {
-        Verb::Add { name, url, local } => add(context, &workspace, name, url, *local),
+        Verb::Add(args) => add(context, &workspace, args),
         Verb::List { json } => list(context, &workspace, *json),
         Verb::Remove { name } => remove(context, &workspace, name),
     }
 }
 
-fn add(context: &Context, workspace: &Workspace, name: &str, url: &str, local: bool) -> Result<(), Failure> {
-    let url = absolute(context, url);
-    let scope = if local { Scope::Local } else { Scope::Team };
-    folder_of(&url)?;
-    if configured(workspace)?.iter().any(|remote| remote.name == name && remote.scope == scope) {
+fn add(context: &Context, workspace: &Workspace, args: &AddArgs) -> Result<(), Failure> {
+    let AddArgs { name, url, local, endpoint, region, limit_rate } = args;
+    let settings = config::Remote {
+        endpoint: endpoint.clone(),
+        region: region.clone(),
+        limit_rate: limit_rate.clone(),
+        ..config::Remote::at(&absolute(context, url))
+    };
+    let scope = if *local { Scope::Local } else { Scope::Team };
+    check_settings(name, &settings)?;
+    let known = configured(workspace)?.into_iter().find(|remote| remote.name == *name && remote.scope == scope);
+    if known.as_ref().is_some_and(|known| known.settings.url != settings.url) {
         return Err(Failure::User {
             message: format!("there is a remote `{name}` already"),
             hint: format!("`git ml remote remove {name}` first, or give it another name"),
         });
     }
-    Remote::create(name, &url)?;
-    change(context, workspace, scope, name, Some(&url))?;
-    let place = if local { "for this clone" } else { "in ml.toml: commit that" };
-    print_line(&format!("added the remote {name} ({url}), {place}"))?;
+    Remote::create(name, &settings, &workspace.store, &context.environment())?;
+    change(context, workspace, scope, name, Some(&settings))?;
+    let place = if *local { "for this clone" } else { "in ml.toml: commit that" };
+    let verb = if known.is_some() { "set up" } else { "added" };
+    print_line(&format!("{verb} the remote {name} ({}), {place}", settings.url))?;
     context.say(&format!("next: `git ml push {name}`"));
     Ok(())
 }
@@ -73,18 +100,26 @@ fn list(context: &Context, workspace: &Workspace, json: bool) -> Result<(), Fail
     let remotes = configured(workspace)?;
     if json {
         let rows = remotes.iter().map(|remote| {
-            serde_json::json!({ "name": remote.name, "url": remote.url, "local": remote.scope == Scope::Local })
+            let config::Remote { url, endpoint, region, .. } = &remote.settings;
+            let local = remote.scope == Scope::Local;
+            serde_json::json!({
+                "name": remote.name, "url": url, "local": local, "endpoint": endpoint, "region": region,
+            })
         });
         return print_json(&rows.collect::<Vec<_>>());
     }
     if remotes.is_empty() {
-        context.say("there are no remotes; `git ml remote add NAME FOLDER` adds one");
+        context.say("there are no remotes; `git ml remote add NAME URL` adds one");
         return Ok(());
     }
     let mut table = Table::new([("name", Align::Left), ("url", Align::Left), ("for", Align::Left)]);
     for remote in remotes {
         let scope = if remote.scope == Scope::Local { "this clone" } else { "everybody" };
-        table.row(vec![remote.name, remote.url, scope.to_owned()]);
+        let url = match &remote.settings.endpoint {
+            Some(endpoint) => format!("{} at {endpoint}", remote.settings.url),
+            None => remote.settings.url,
+        };
+        table.row(vec![remote.name, url, scope.to_owned()]);
     }
     print_line(&table.render(context.colour))
 }
@@ -93,7 +128,7 @@ fn remove(context: &Context, workspace: &Workspace, name: &str) -> Result<(), Fa
     let known = configured(workspace)?.into_iter().find(|remote| remote.name == name);
     let remote = known.ok_or_else(|| RemoteError::Unknown { name: name.to_owned() })?;
     change(context, workspace, remote.scope, name, None)?;
-    print_line(&format!("removed the remote {name}; what is stored in {} stays", remote.url))
+    print_line(&format!("removed the remote {name}; what is stored in {} stays", remote.settings.url))
 }
 
 /// Changes the configuration; an approval of what `ml.toml` may run holds on, since no command changes.
@@ -102,16 +137,16 @@ fn change(
     workspace: &Workspace,
     scope: Scope,
     name: &str,
-    url: Option<&str>,
+    settings: Option<&config::Remote>,
 ) -> Result<(), Failure> {
     if scope == Scope::Local {
-        configure(workspace, scope, name, url)?;
+        configure(workspace, scope, name, settings)?;
         return Ok(());
     }
     let (common_dir, work_dir) = (workspace.repository.common_dir(), workspace.repository.work_dir()?);
     let trust = context.trust()?;
     let was_trusted = trust.is_trusted(common_dir, work_dir);
-    configure(workspace, scope, name, url)?;
+    configure(workspace, scope, name, settings)?;
     if let (true, Some(content)) = (was_trusted, config::read(work_dir)?) {
         trust.approve(common_dir, &content)?;
     }

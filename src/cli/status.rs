@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         let head = workspace.repository.head()?;
         let mut artifacts = Vec::new();
         for status in &statuses {
-            artifacts.push(row(status, &remotes)?);
+            artifacts.push(row(&workspace, status, &remotes)?);
         }
         return print_json(&Document { artifacts, branch: head.branch, head: head.commit });
     }
@@ -84,7 +84,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         for line in notes(status) {
             print_line(&printable(&line))?;
         }
-        for (remote, _) in pushed(status, &remotes)?.into_iter().filter(|(_, pushed)| !pushed) {
+        for (remote, _) in pushed(&workspace, status, &remotes)?.into_iter().filter(|(_, pushed)| !pushed) {
             print_line(&format!("{}: not on the remote {remote}: `git ml push {remote}`", status.path))?;
         }
     }
@@ -97,20 +97,27 @@ fn remotes(context: &Context, workspace: &Workspace) -> Vec<Remote> {
         context.warn(&error.to_string());
         Vec::new()
     });
-    let open = |remote: &Configured| remote.open().map_err(|error| context.warn(&error.to_string())).ok();
+    let environment = context.environment();
+    let open = |remote: &Configured| {
+        remote.recall(workspace, &environment).map_err(|error| context.warn(&error.to_string())).ok()
+    };
     configured.iter().filter_map(open).collect()
 }
 
 /// Which remotes have an artifact.
-fn pushed<'a>(status: &Status, remotes: &'a [Remote]) -> Result<BTreeMap<&'a str, bool>, Failure> {
+fn pushed<'a>(
+    workspace: &Workspace,
+    status: &Status,
+    remotes: &'a [Remote],
+) -> Result<BTreeMap<&'a str, bool>, Failure> {
     let mut pushed = BTreeMap::new();
     for remote in remotes {
-        pushed.insert(remote.name(), remote.has(&status.pointer.id)?);
+        pushed.insert(remote.name(), remote.has(&workspace.store, &status.pointer.id)?);
     }
     Ok(pushed)
 }
 
-fn row<'a>(status: &'a Status, remotes: &'a [Remote]) -> Result<Row<'a>, Failure> {
+fn row<'a>(workspace: &Workspace, status: &'a Status, remotes: &'a [Remote]) -> Result<Row<'a>, Failure> {
     Ok(Row {
         path: status.path.as_str(),
         name: &status.pointer.name,
@@ -118,7 +125,7 @@ fn row<'a>(status: &'a Status, remotes: &'a [Remote]) -> Result<Row<'a>, Failure
         state: status.state.as_str(),
         files: status.pointer.files,
         bytes: status.pointer.bytes,
-        pushed: pushed(status, remotes)?,
+        pushed: pushed(workspace, status, remotes)?,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::HookError;
 use crate::config::Config;
 use crate::id::{ArtifactId, CommitId};
-use crate::remote::configured;
+use crate::remote::{Environment, configured};
 use crate::track::{POINTER_SUFFIX, Pointer, Workspace};
 
 /// Bytes that a pointer may have.
@@ -49,7 +49,13 @@ pub fn parse_push(input: &str) -> Result<Vec<PushedRef>, HookError> {
 ///
 /// Only what the remote does not have yet is looked at. A file that merely looks like a pointer is no reason to
 /// refuse a push.
-pub fn before_push(workspace: &Workspace, config: &Config, remote: &str, refs: &[PushedRef]) -> Result<(), HookError> {
+pub fn before_push(
+    workspace: &Workspace,
+    config: &Config,
+    environment: &Environment,
+    remote: &str,
+    refs: &[PushedRef],
+) -> Result<(), HookError> {
     let repository = &workspace.repository;
     if config.hooks.require_pushed == Some(false) {
         return Ok(());
@@ -62,7 +68,7 @@ pub fn before_push(workspace: &Workspace, config: &Config, remote: &str, refs: &
     let mut unavailable = BTreeSet::new();
     for file in repository.added_files(&tips, &hidden, POINTER_SUFFIX, MAX_POINTER)? {
         let Some(pointer) = file.content.and_then(|content| Pointer::parse(&content).ok()) else { continue };
-        if !is_available_elsewhere(workspace, &pointer.id)? {
+        if !is_available_elsewhere(workspace, environment, &pointer.id)? {
             let path = file.path.strip_suffix(POINTER_SUFFIX).unwrap_or(&file.path).to_owned();
             unavailable.insert(Unavailable { path, id: pointer.id });
         }
@@ -74,9 +80,16 @@ pub fn before_push(workspace: &Workspace, config: &Config, remote: &str, refs: &
 }
 
 /// Whether others can get all of an artifact's bytes: whether a remote has them. One that is out of reach has nothing.
-pub fn is_available_elsewhere(workspace: &Workspace, artifact: &ArtifactId) -> Result<bool, HookError> {
+pub fn is_available_elsewhere(
+    workspace: &Workspace,
+    environment: &Environment,
+    artifact: &ArtifactId,
+) -> Result<bool, HookError> {
     for remote in configured(workspace)? {
-        if remote.open().is_ok_and(|remote| remote.has(artifact).unwrap_or(false)) {
+        if remote
+            .open(workspace, environment)
+            .is_ok_and(|remote| remote.has(&workspace.store, artifact).unwrap_or(false))
+        {
             return Ok(true);
         }
     }

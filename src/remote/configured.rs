@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Remote, RemoteError, check_name};
+use super::{Environment, Remote, RemoteError, check_name};
 use crate::config::{self, Config, edit};
 use crate::files::{Durability, publish};
 use crate::git::GitError;
@@ -23,16 +23,21 @@ pub enum Scope {
 pub struct Configured {
     /// Its name.
     pub name: String,
-    /// Where it is.
-    pub url: String,
+    /// Where it is, and how to get there.
+    pub settings: config::Remote,
     /// Who it is for.
     pub scope: Scope,
 }
 
 impl Configured {
     /// Opens it.
-    pub fn open(&self) -> Result<Remote, RemoteError> {
-        Remote::open(&self.name, &self.url)
+    pub fn open(&self, workspace: &Workspace, environment: &Environment) -> Result<Remote, RemoteError> {
+        Remote::open(&self.name, &self.settings, &workspace.store, environment)
+    }
+
+    /// Opens what is known of it here, without using a network. A folder is looked at.
+    pub fn recall(&self, workspace: &Workspace, environment: &Environment) -> Result<Remote, RemoteError> {
+        Remote::recall(&self.name, &self.settings, &workspace.store, environment)
     }
 }
 
@@ -41,22 +46,27 @@ pub fn configured(workspace: &Workspace) -> Result<Vec<Configured>, RemoteError>
     let mut remotes = BTreeMap::new();
     for scope in [Scope::Team, Scope::Local] {
         let Some(path) = file_of(workspace, scope)? else { continue };
-        for (name, remote) in read(&path)?.1.remotes {
+        for (name, settings) in read(&path)?.1.remotes {
             check_name(&name)?;
-            remotes.insert(name.clone(), Configured { name, url: remote.url, scope });
+            remotes.insert(name.clone(), Configured { name, settings, scope });
         }
     }
     Ok(remotes.into_values().collect())
 }
 
-/// Adds a remote to the configuration, or changes its URL; without a URL, removes it. Whether it was there before.
-pub fn configure(workspace: &Workspace, scope: Scope, name: &str, url: Option<&str>) -> Result<bool, RemoteError> {
+/// Adds a remote to the configuration, or changes it; with none, removes it. Whether it was there before.
+pub fn configure(
+    workspace: &Workspace,
+    scope: Scope,
+    name: &str,
+    settings: Option<&config::Remote>,
+) -> Result<bool, RemoteError> {
     check_name(name)?;
     let path = file_of(workspace, scope)?.ok_or(GitError::Bare)?;
     let (text, config) = read(&path)?;
     let was_there = config.remotes.contains_key(name);
-    if url.is_some() || was_there {
-        let text = edit::set_remote(&text, &path, name, url)?;
+    if settings.is_some() || was_there {
+        let text = edit::set_remote(&text, &path, name, settings)?;
         Config::parse(&text, &path)?;
         publish(&path, text.as_bytes(), Durability::Synced)?;
     }

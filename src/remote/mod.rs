@@ -1,95 +1,76 @@
 //! Remotes: places that other clones reach, to which artifacts are pushed and from which they are pulled.
 //!
-//! A remote is a folder (`file://`) that holds a store of its own, with the same packs as `.git/ml`. What travels are
-//! whole packs: they are immutable and named by their content, so a transfer that was cut off goes on where it
-//! stopped, and two that run at once do each other no harm.
+//! A remote is a set of objects under names, wherever those are kept ([`objects::Objects`]): packs as in `.git/ml`,
+//! an index for the packs of each push, and a small root. All of them are written once, whole or not at all, and never
+//! change, so a transfer that was cut off goes on where it stopped, two that run at once do each other no harm, and
+//! nothing rests on conditional writes.
 //!
-//! Architecture invariant: a pack is checked, every byte of it, before the receiving store names it.
+//! Architecture invariant: a pack is checked, every byte of it, before it is sent and before the receiving store names
+//! it.
+//!
+//! Architecture invariant: an index is published after the packs it names.
+//!
+//! Architecture invariant: a credential is in no configuration file of ours, no error and no `Debug`.
 
 mod configured;
+mod entries;
+mod environment;
+mod error;
+mod folder;
+mod index;
+mod layout;
+mod memory;
+mod nowhere;
 mod objects;
+mod parallel;
+mod place;
+mod pull;
+mod push;
+mod steady;
+mod view;
 
 pub use configured::{Configured, Scope, configure, configured};
+pub use environment::Environment;
+pub use error::RemoteError;
 pub use objects::ObjectError;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::{ConfigError, is_plain_name};
-use crate::files::FileError;
-use crate::git::GitError;
-use crate::id::{ArtifactId, PackId};
-use crate::store::{PackInfo, Store, StoreError};
-use crate::track::Progress;
+use crate::config::{self, is_plain_name};
+use crate::files;
+use crate::id::{ArtifactId, Digest};
+use crate::store::{Location, Store, pack_size};
+use folder::Folder;
+use layout::{INDEXES, ROOT, ROOT_TEXT, index_of};
+use nowhere::Nowhere;
+use objects::Objects;
+use place::Place;
+use steady::{Limit, Steady};
+use view::View;
 
-/// What can go wrong with a remote.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteError {
-    /// A name that a remote cannot have.
-    #[error("`{name}` cannot be the name of a remote")]
-    BadName {
-        /// As it was given.
-        name: String,
-    },
-    /// A place that this version cannot use.
-    #[error("`{url}` cannot be a remote: {reason}")]
-    BadUrl {
-        /// As it was given.
-        url: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// The folder is not there, or holds no store.
-    #[error("the remote `{name}` is out of reach: there is no store in {}", folder.display())]
-    OutOfReach {
-        /// The remote.
-        name: String,
-        /// Its folder.
-        folder: PathBuf,
-    },
-    /// Some artifacts are not at the place they should be sent from.
-    #[error("{} of the artifacts asked for are not in {place}, the first is {first}", missing)]
-    Missing {
-        /// How many.
-        missing: usize,
-        /// `this repository's store` or `the remote …`.
-        place: String,
-        /// One of them.
-        first: ArtifactId,
-    },
-    /// A pack arrived with another content than its name says.
-    #[error("pack {pack} in {place} is damaged")]
-    Damaged {
-        /// The pack, as it was named.
-        pack: PackId,
-        /// `this repository's store` or `the remote …`.
-        place: String,
-    },
-    /// There is no remote of that name.
-    #[error("there is no remote `{name}`")]
-    Unknown {
-        /// As it was asked for.
-        name: String,
-    },
-    /// A store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The configuration is not valid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// git failed.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// A folder could not be made.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
+const OWN_STORE: &str = "this repository's store";
+/// Bytes that the root object may have.
+const ROOT_LIMIT: u64 = 64 << 10;
 
 /// A remote, opened.
-#[derive(Debug)]
 pub struct Remote {
     name: String,
-    store: Store,
+    objects: Box<dyn Objects>,
+    limit: Limit,
+    /// What is known of it, in a folder of the store; none where nothing can be kept.
+    cache: Option<PathBuf>,
+    /// Whether only what is known here counts.
+    is_recalled: bool,
+    view: Mutex<Option<Arc<View>>>,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Remote").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// What a transfer moved.
@@ -97,24 +78,10 @@ pub struct Remote {
 pub struct Transferred {
     /// Artifacts that were not there before.
     pub artifacts: usize,
-    /// Packs copied.
+    /// Packs that travelled.
     pub packs: usize,
     /// Their bytes.
     pub bytes: u64,
-}
-
-/// The folder that `url` names: `file:///a/folder`, or a path from the root.
-pub fn folder_of(url: &str) -> Result<PathBuf, RemoteError> {
-    let fail = |reason| RemoteError::BadUrl { url: url.to_owned(), reason };
-    let path = match url.strip_prefix("file://") {
-        Some(path) => path,
-        None if url.contains("://") => return Err(fail("only folders (file://) can be remotes so far")),
-        None => url,
-    };
-    if path.contains('\0') || !Path::new(path).is_absolute() {
-        return Err(fail("the folder has to be given from the root: file:///a/folder"));
-    }
-    Ok(PathBuf::from(path))
 }
 
 /// Whether `name` can be the name of a remote: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
@@ -123,20 +90,90 @@ pub fn check_name(name: &str) -> Result<(), RemoteError> {
     if is_fine { Ok(()) } else { Err(RemoteError::BadName { name: name.chars().take(64).collect() }) }
 }
 
+/// Fails where the settings cannot be those of a remote.
+pub fn check_settings(name: &str, settings: &config::Remote) -> Result<(), RemoteError> {
+    check_name(name)?;
+    rate_of(name, settings)?;
+    Place::parse(settings).map(drop)
+}
+
 impl Remote {
-    /// Makes the remote's folder and the store in it, unless they are there.
-    pub fn create(name: &str, url: &str) -> Result<Self, RemoteError> {
-        check_name(name)?;
-        Ok(Self { name: name.to_owned(), store: Store::open(&folder_of(url)?)? })
+    /// Sets a remote up at its place, unless it is there already, and opens it.
+    pub fn create(
+        name: &str,
+        settings: &config::Remote,
+        store: &Store,
+        environment: &Environment,
+    ) -> Result<Self, RemoteError> {
+        check_settings(name, settings)?;
+        let place = Place::parse(settings)?;
+        if let Place::Folder(folder) = &place {
+            files::create_dir_all(folder)?;
+        }
+        let remote = Self::connect(name, settings, &place, store, environment)?;
+        match remote.check_root() {
+            Err(RemoteError::NoStore { .. }) if place.is_writable() => {
+                remote.objects.put(ROOT, ROOT_TEXT.as_bytes().into())?;
+                remote.check_root()?;
+            }
+            checked => checked?,
+        }
+        Ok(remote)
     }
 
     /// Opens a remote that is there. Nothing is made: a URL that somebody else wrote must not.
-    pub fn open(name: &str, url: &str) -> Result<Self, RemoteError> {
-        let folder = folder_of(url)?;
-        if !folder.join("packs").is_dir() || !folder.join("index").is_dir() {
-            return Err(RemoteError::OutOfReach { name: name.to_owned(), folder });
+    pub fn open(
+        name: &str,
+        settings: &config::Remote,
+        store: &Store,
+        environment: &Environment,
+    ) -> Result<Self, RemoteError> {
+        let remote = Self::connect(name, settings, &Place::parse(settings)?, store, environment)?;
+        remote.check_root()?;
+        Ok(remote)
+    }
+
+    /// What is known of a remote here. A folder is looked at, any other place is not asked.
+    pub fn recall(
+        name: &str,
+        settings: &config::Remote,
+        store: &Store,
+        environment: &Environment,
+    ) -> Result<Self, RemoteError> {
+        let place = Place::parse(settings)?;
+        if place.is_near() {
+            return Self::open(name, settings, store, environment);
         }
-        Ok(Self { name: name.to_owned(), store: Store::open(&folder)? })
+        let objects: Box<dyn Objects> = Box::new(Nowhere::new(format!("the remote `{name}`")));
+        Ok(Self { is_recalled: true, ..Self::with(name, objects, None, cache_of(settings, store)) })
+    }
+
+    fn connect(
+        name: &str,
+        settings: &config::Remote,
+        place: &Place,
+        store: &Store,
+        environment: &Environment,
+    ) -> Result<Self, RemoteError> {
+        let objects: Box<dyn Objects> = match place {
+            Place::Folder(folder) => Box::new(Folder::new(folder.clone())),
+            Place::Bucket(_) | Place::Web { .. } => {
+                let (url, reason) = (settings.url.clone(), "only folders can be remotes so far");
+                return Err(RemoteError::BadUrl { url, reason });
+            }
+        };
+        let steady = Box::new(Steady::new(objects));
+        Ok(Self::with(name, steady, rate_of(name, settings)?, cache_of(settings, store)))
+    }
+
+    fn with(name: &str, objects: Box<dyn Objects>, rate: Option<u64>, cache: Option<PathBuf>) -> Self {
+        let limit = Limit::new(rate);
+        Self { name: name.to_owned(), objects, limit, cache, is_recalled: false, view: Mutex::default() }
+    }
+
+    /// Sends and fetches no more than so many bytes a second.
+    pub fn limit_rate(&mut self, rate: u64) {
+        self.limit = Limit::new(Some(rate));
     }
 
     /// Its name.
@@ -144,165 +181,121 @@ impl Remote {
         &self.name
     }
 
-    /// Whether all of an artifact is there.
-    pub fn has(&self, artifact: &ArtifactId) -> Result<bool, RemoteError> {
-        Ok(self.store.has_artifact(artifact)?)
+    /// It, in a sentence.
+    fn place(&self) -> String {
+        format!("the remote `{}`", self.name)
     }
 
-    /// Sends artifacts from `store`.
-    pub fn push(
-        &self,
-        store: &Store,
-        artifacts: &[ArtifactId],
-        progress: &dyn Progress,
-    ) -> Result<Transferred, RemoteError> {
-        transfer(store, OWN_STORE, &self.store, artifacts, &format!("pushing to {}", self.name), progress)
+    /// Fails unless the place holds a store of ours, in a layout that this version knows.
+    fn check_root(&self) -> Result<(), RemoteError> {
+        let no_store = || RemoteError::NoStore { name: self.name.clone(), place: self.objects.describe() };
+        let size = match self.objects.size(ROOT) {
+            Ok(size) => size.ok_or_else(no_store)?,
+            Err(ObjectError::NotFound { .. }) => return Err(no_store()),
+            Err(error) => return Err(error.into()),
+        };
+        let bytes = self.objects.read(ROOT, 0..size.min(ROOT_LIMIT))?;
+        let version = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<toml::Table>().ok());
+        match version.as_ref().and_then(|root| root.get("version")).and_then(toml::Value::as_integer) {
+            Some(1) => Ok(()),
+            _ => Err(RemoteError::UnknownLayout { name: self.name.clone() }),
+        }
     }
 
-    /// Fetches artifacts into `store`.
-    pub fn pull(
-        &self,
-        store: &Store,
-        artifacts: &[ArtifactId],
-        progress: &dyn Progress,
-    ) -> Result<Transferred, RemoteError> {
-        let place = format!("the remote `{}`", self.name);
-        transfer(&self.store, &place, store, artifacts, &format!("pulling from {}", self.name), progress)
+    /// What it has, as seen last or, if it was not seen yet, now.
+    fn view(&self) -> Result<Arc<View>, RemoteError> {
+        let mut slot = lock(&self.view);
+        if let Some(view) = &*slot {
+            return Ok(Arc::clone(view));
+        }
+        let cache = self.cache.as_deref().filter(|_| !self.objects.is_near());
+        let view = Arc::new(match cache {
+            Some(cache) if self.is_recalled => View::cached(cache),
+            _ if self.is_recalled => View::default(),
+            cache => View::load(&*self.objects, cache)?,
+        });
+        *slot = Some(Arc::clone(&view));
+        Ok(view)
+    }
+
+    /// What it has now.
+    fn look(&self) -> Result<Arc<View>, RemoteError> {
+        self.forget_view();
+        self.view()
+    }
+
+    fn forget_view(&self) {
+        *lock(&self.view) = None;
+    }
+
+    /// The indexes there are: cheaper than to read them.
+    fn state(&self) -> Option<Digest> {
+        if let Some(view) = &*lock(&self.view) {
+            return Some(memory::state_of(view.indexes()));
+        }
+        if self.is_recalled || !self.objects.is_near() {
+            return self.view().ok().map(|view| memory::state_of(view.indexes()));
+        }
+        let listed = self.objects.list(INDEXES).ok()?;
+        let names: BTreeSet<Digest> = listed.iter().filter_map(|listed| index_of(&listed.name)).collect();
+        Some(memory::state_of(&names))
+    }
+
+    fn is_remembered_whole(&self, artifact: &ArtifactId) -> bool {
+        let known = || Some(memory::recall(self.cache.as_deref()?, &self.state()?));
+        known().is_some_and(|whole| whole.contains(artifact))
+    }
+
+    fn remember_whole(&self, artifacts: &[ArtifactId]) {
+        if let (Some(cache), Some(state)) = (self.cache.as_deref(), self.state()) {
+            memory::note(cache, &state, artifacts);
+        }
     }
 }
 
-const OWN_STORE: &str = "this repository's store";
-
-/// Copies the packs that `to` needs to have `artifacts` whole.
-fn transfer(
-    from: &Store,
-    place: &str,
-    to: &Store,
-    artifacts: &[ArtifactId],
-    what: &str,
-    progress: &dyn Progress,
-) -> Result<Transferred, RemoteError> {
-    let mut transferred = Transferred::default();
-    let mut needed: BTreeMap<PackId, PackInfo> = BTreeMap::new();
-    let mut missing = Vec::new();
-    let packs: BTreeMap<PackId, PackInfo> = from.packs()?.into_iter().map(|pack| (pack.id, pack)).collect();
-    for artifact in artifacts {
-        if to.has_artifact(artifact)? {
-            continue;
-        }
-        if !from.has_artifact(artifact)? {
-            missing.push(*artifact);
-            continue;
-        }
-        transferred.artifacts += 1;
-        for pack in packs_for(from, to, artifact)? {
-            needed.extend(packs.get(&pack).map(|info| (pack, info.clone())));
-        }
-    }
-    let present: Vec<PackId> = to.packs()?.into_iter().map(|pack| pack.id).collect();
-    needed.retain(|pack, _| !present.contains(pack));
-    progress.start(what, Some(needed.values().map(|pack| pack.bytes).sum()));
-    for pack in needed.values() {
-        if to.import_pack(&pack.path)? != pack.id {
-            return Err(RemoteError::Damaged { pack: pack.id, place: place.to_owned() });
-        }
-        transferred.packs += 1;
-        transferred.bytes += pack.bytes;
-        progress.advance(pack.bytes);
-    }
-    progress.finish();
-    match missing.first() {
-        Some(first) => Err(RemoteError::Missing { missing: missing.len(), place: place.to_owned(), first: *first }),
-        None => Ok(transferred),
-    }
+/// The folder of a store for what is known of a remote. It goes by where the remote is, since names are reused.
+fn cache_of(settings: &config::Remote, store: &Store) -> Option<PathBuf> {
+    let config::Remote { url, endpoint, .. } = settings;
+    let key = Digest::of(format!("{url}\n{}", endpoint.as_deref().unwrap_or_default()).as_bytes()).short();
+    // Where nothing can be kept, it is read each time.
+    store.remote_cache(&key).ok()
 }
 
-/// The packs of `from` with what `to` lacks of an artifact.
-fn packs_for(from: &Store, to: &Store, artifact: &ArtifactId) -> Result<Vec<PackId>, RemoteError> {
-    let mut packs = from.packs_of(&artifact.manifest_digest())?;
-    for entry in from.manifest(artifact)?.entries() {
-        if !to.contains(&entry.digest)? {
-            packs.extend(from.packs_of(&entry.digest)?);
-        }
-    }
-    packs.sort_unstable();
-    packs.dedup();
-    Ok(packs)
+/// The bytes a second that a remote's settings allow.
+fn rate_of(name: &str, settings: &config::Remote) -> Result<Option<u64>, RemoteError> {
+    let Some(text) = &settings.limit_rate else { return Ok(None) };
+    let bad = || RemoteError::BadOption { name: name.to_owned(), key: "limit-rate", value: text.clone() };
+    parse_rate(text).map(Some).ok_or_else(bad)
+}
+
+/// Bytes a second, as people write them: `500000`, `500k`, `2MiB`, `1.5 MB`. Letters alone count by 1024.
+pub fn parse_rate(text: &str) -> Option<u64> {
+    let text = text.trim().trim_end_matches("/s").trim_end();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().ok()?;
+    let factor: f64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => return None,
+    };
+    let rate = number * factor;
+    (1.0..1e15).contains(&rate).then_some(rate as u64)
+}
+
+/// Whether entries are most of a pack, so that it costs less to move all of it.
+fn is_most(entries: &[Location], pack_bytes: Option<u64>) -> bool {
+    let wanted = pack_size(entries.iter().map(|location| &location.entry.header));
+    pack_bytes.is_some_and(|bytes| wanted.saturating_mul(4) >= bytes.saturating_mul(3))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Entry, Manifest, Mode};
-    use crate::track::Silent;
-
-    fn store(folder: &Path) -> Store {
-        Store::open(&folder.join("store")).unwrap()
-    }
-
-    fn add(store: &Store, content: &[u8]) -> ArtifactId {
-        let writer = store.writer().unwrap();
-        let (digest, size) = writer.add(&mut &content[..], "test").unwrap();
-        let manifest = Manifest::new(vec![Entry { path: None, mode: Mode::File, size, digest }]).unwrap();
-        let artifact = writer.add_manifest(&manifest).unwrap();
-        writer.finish().unwrap();
-        artifact
-    }
-
-    #[test]
-    fn artifacts_travel_once_and_arrive_whole() {
-        let [here, middle, there] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-        let (mine, theirs) = (store(here.path()), store(there.path()));
-        let (first, second) = (add(&mine, b"one"), add(&mine, &[7; 300_000]));
-        let url = format!("file://{}", middle.path().join("a remote").display());
-        let remote = Remote::create("share", &url).unwrap();
-        assert!(!remote.has(&first).unwrap());
-        let pushed = remote.push(&mine, &[first, second], &Silent).unwrap();
-        assert_eq!((pushed.artifacts, pushed.packs), (2, 2));
-        assert_eq!(remote.push(&mine, &[first, second], &Silent).unwrap(), Transferred::default());
-        let remote = Remote::open("share", &url).unwrap();
-        assert!(remote.has(&second).unwrap());
-        assert_eq!(remote.pull(&theirs, &[first], &Silent).unwrap().packs, 1);
-        assert!(theirs.has_artifact(&first).unwrap() && !theirs.has_artifact(&second).unwrap());
-    }
-
-    #[test]
-    fn what_is_missing_is_said_and_the_rest_is_sent() {
-        let [here, middle] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-        let mine = store(here.path());
-        let known = add(&mine, b"one");
-        let unknown = ArtifactId::from_bytes([3; 32]);
-        let remote = Remote::create("share", &middle.path().display().to_string()).unwrap();
-        let error = remote.push(&mine, &[unknown, known], &Silent).unwrap_err();
-        assert!(matches!(error, RemoteError::Missing { missing: 1, first, .. } if first == unknown));
-        assert!(remote.has(&known).unwrap());
-    }
-
-    #[test]
-    fn a_damaged_pack_is_not_taken_in() {
-        let [here, middle] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-        let mine = store(here.path());
-        let artifact = add(&mine, b"some content that is damaged later");
-        let pack = mine.packs().unwrap().remove(0);
-        let mut bytes = std::fs::read(&pack.path).unwrap();
-        bytes[60] ^= 1;
-        crate::files::publish(&pack.path, &bytes, crate::files::Durability::Buffered).unwrap();
-        let remote = Remote::create("share", &middle.path().display().to_string()).unwrap();
-        assert!(remote.push(&mine, &[artifact], &Silent).is_err());
-        assert!(remote.store.packs().unwrap().is_empty());
-    }
-
-    #[test]
-    fn urls_and_names_are_checked() {
-        assert_eq!(folder_of("file:///a b/ü").unwrap(), Path::new("/a b/ü"));
-        assert_eq!(folder_of("/mnt/x").unwrap(), Path::new("/mnt/x"));
-        for bad in ["", "x", "s3://bucket", "file://relative", "file:///a\0b"] {
-            assert!(folder_of(bad).is_err(), "{bad:?}");
-        }
-        let nowhere = Remote::open("share", "/nonexistent/folder").unwrap_err();
-        assert!(matches!(nowhere, RemoteError::OutOfReach { .. }));
-        for bad in ["", "-x", "a b", "a/b", "ü"] {
-            assert!(check_name(bad).is_err(), "{bad:?}");
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! What a remote is made of: a place that keeps objects under names.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -11,6 +13,9 @@ use bytes::Bytes;
 /// An object is written once, whole or not at all, and never changes: whoever writes the same name writes the same
 /// bytes. So nothing here rests on conditional writes, which several servers ignore silently.
 pub(crate) trait Objects: fmt::Debug + Send + Sync {
+    /// The place, as people know it, without anything secret.
+    fn describe(&self) -> String;
+
     /// The objects whose names begin with `folder` and a slash, in any order.
     fn list(&self, folder: &str) -> Result<Vec<Listed>, ObjectError>;
 
@@ -23,12 +28,47 @@ pub(crate) trait Objects: fmt::Debug + Send + Sync {
     /// Writes an object from memory.
     fn put(&self, name: &str, content: Bytes) -> Result<(), ObjectError>;
 
-    /// Writes an object from a file. `sent` is told of bytes as they leave, also of those that are sent once more.
-    fn put_file(&self, name: &str, path: &Path, sent: &(dyn Fn(u64) + Sync)) -> Result<(), ObjectError>;
+    /// Writes an object from a file. `pace` is told of each piece before it is sent, and may wait: that is how a rate is
+    /// held.
+    fn put_file(&self, name: &str, path: &Path, pace: &Pace<'_>) -> Result<(), ObjectError>;
+
+    /// Copies an object of `size` bytes to the beginning of a file. `pace` is told of each piece before it is asked for.
+    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+        let mut start = 0;
+        while start < size {
+            let end = size.min(start + PIECE);
+            pace(end - start);
+            let bytes = self.read(name, start..end)?;
+            output.write_all_at(&bytes, start).map_err(|error| ObjectError::Output { problem: error.to_string() })?;
+            start = end;
+        }
+        Ok(())
+    }
 
     /// Removes an object; fine if there is none.
     fn remove(&self, name: &str) -> Result<(), ObjectError>;
+
+    /// How many requests may be under way at a time.
+    fn at_once(&self) -> usize {
+        4
+    }
+
+    /// Bytes that it costs less to read than to leave out with a second request.
+    fn gap(&self) -> u64 {
+        256 << 10
+    }
+
+    /// Whether a request costs next to nothing, so that nothing need be cached on this side.
+    fn is_near(&self) -> bool {
+        false
+    }
 }
+
+/// Is told how many bytes are about to travel.
+pub(crate) type Pace<'p> = dyn Fn(u64) + Sync + 'p;
+
+/// Bytes of a large object that are asked for, or sent, at a time.
+pub(crate) const PIECE: u64 = 8 << 20;
 
 /// An object in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +108,12 @@ pub enum ObjectError {
         /// The place.
         place: String,
         /// What was said, in a line.
+        problem: String,
+    },
+    /// What arrived cannot be written here.
+    #[error("what arrived cannot be written: {problem}")]
+    Output {
+        /// What the system said.
         problem: String,
     },
     /// Anything else.

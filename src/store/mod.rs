@@ -35,8 +35,7 @@ pub use reader::{FileReader, copy};
 pub use salvage::Salvaged;
 pub(crate) use sink::PACK_TARGET;
 pub(crate) use transfer::{
-    Listing, PackDraft, Receiver, Stored, check_stored, chunk_of, footer_of, map_of, node_of, pack_size, parse_footer,
-    plain_chunk,
+    Listing, Receiver, Stored, check_stored, chunk_of, footer_of, map_of, node_of, pack_size, parse_footer, plain_chunk,
 };
 pub use writer::{Writer, Written};
 

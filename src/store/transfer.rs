@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::index::{Index, Location, NewPacks};
-use super::pack::{self, HEADER_LEN, Header, Key, Kind, MAGIC, PackEntry, TRAILER_LEN};
 use super::map::{self, FileMap, Form};
+use super::pack::{self, HEADER_LEN, Header, Key, Kind, MAGIC, PackEntry, TRAILER_LEN};
 use super::reader::{decode_and_check, decode_map};
 use super::{Store, StoreError, codec};
 use crate::files::{self, Draft, Durability, FileError, FileLock};

@@ -206,7 +206,7 @@ impl Workspace {
     }
 
     /// The pointers at or below `paths`, or all of them; each path has to have one.
-    pub(super) fn selected_pointers(&self, paths: &[RelPath]) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+    pub fn selected_pointers(&self, paths: &[RelPath]) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
         if paths.is_empty() {
             return self.pointers();
         }
