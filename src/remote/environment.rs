@@ -22,6 +22,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The variables whose names begin so.
+    pub(super) fn starting_with(&self, start: &str) -> impl Iterator<Item = (&str, &str)> {
+        let variables = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        variables.filter(move |(name, value)| name.starts_with(start) && !value.is_empty())
+    }
+
     /// The home folder.
     pub(super) fn home(&self) -> Option<&PathBuf> {
         self.home.as_ref()

@@ -12,7 +12,9 @@
 //!
 //! Architecture invariant: a credential is in no configuration file of ours, no error and no `Debug`.
 
+mod cloud;
 mod configured;
+mod credentials;
 mod entries;
 mod environment;
 mod error;
@@ -43,6 +45,7 @@ use crate::config::{self, is_plain_name};
 use crate::files;
 use crate::id::{ArtifactId, Digest};
 use crate::store::{Location, Store, pack_size};
+use cloud::Cloud;
 use folder::Folder;
 use layout::{INDEXES, ROOT, ROOT_TEXT, index_of};
 use nowhere::Nowhere;
@@ -157,10 +160,8 @@ impl Remote {
     ) -> Result<Self, RemoteError> {
         let objects: Box<dyn Objects> = match place {
             Place::Folder(folder) => Box::new(Folder::new(folder.clone())),
-            Place::Bucket(_) | Place::Web { .. } => {
-                let (url, reason) = (settings.url.clone(), "only folders can be remotes so far");
-                return Err(RemoteError::BadUrl { url, reason });
-            }
+            Place::Bucket(bucket) => Box::new(Cloud::bucket(bucket, environment)?),
+            Place::Web { url } => Box::new(Cloud::web(url)?),
         };
         let steady = Box::new(Steady::new(objects));
         Ok(Self::with(name, steady, rate_of(name, settings)?, cache_of(settings, store)))

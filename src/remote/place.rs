@@ -1,5 +1,6 @@
 //! Where a remote is: what its URL and its options say.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::RemoteError;
@@ -16,8 +17,6 @@ pub(crate) enum Place {
     Web {
         /// As it was given, without a slash at the end.
         url: String,
-        /// Whether it is encrypted on the way.
-        is_encrypted: bool,
     },
 }
 
@@ -36,6 +35,21 @@ pub(crate) struct Bucket {
     pub(crate) region: Option<String>,
     /// Whether the bucket is a part of the server's name rather than of the path.
     pub(crate) is_virtual_hosted: bool,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.kind {
+            BucketKind::S3 => "s3",
+            BucketKind::Google => "gs",
+            BucketKind::Azure => "az",
+        };
+        write!(formatter, "{scheme}://")?;
+        let parts =
+            self.account.iter().chain([&self.name]).chain(Some(&self.prefix).filter(|prefix| !prefix.is_empty()));
+        formatter.write_str(&parts.map(String::as_str).collect::<Vec<_>>().join("/"))?;
+        self.endpoint.as_ref().map_or(Ok(()), |endpoint| write!(formatter, " at {endpoint}"))
+    }
 }
 
 /// Whose protocol a bucket speaks.
@@ -78,11 +92,8 @@ impl Place {
             "az" => Self::Bucket(bucket(BucketKind::Azure, rest, remote).map_err(fail)?),
             "http" | "https" if rest.trim_matches('/').is_empty() => return Err(fail("it names no server")),
             "http" | "https" if rest.contains(['?', '#']) => return Err(fail("a query cannot be part of it")),
-            "http" | "https" => {
-                let is_encrypted = scheme == "https";
-                let url = url.trim_end_matches('/').to_owned();
-                Self::Web { url, is_encrypted }
-            }
+            // What is read is checked against its digests, so a plain connection can lie to nobody.
+            "http" | "https" => Self::Web { url: url.trim_end_matches('/').to_owned() },
             _ => return Err(fail("there are file://, s3://, gs://, az:// and https:// remotes")),
         };
         let is_bucket = matches!(place, Self::Bucket(_));
@@ -211,9 +222,7 @@ mod tests {
         assert_eq!((bucket.kind, &*bucket.name, &*bucket.prefix), (BucketKind::S3, "data", "team/a"));
         let Place::Bucket(bucket) = parse("az://acc/box").unwrap() else { panic!("no bucket") };
         assert_eq!((bucket.account.as_deref(), &*bucket.name, &*bucket.prefix), (Some("acc"), "box", ""));
-        assert!(
-            matches!(parse("https://host/x/").unwrap(), Place::Web { url, is_encrypted: true } if url == "https://host/x")
-        );
+        assert!(matches!(parse("https://host/x/").unwrap(), Place::Web { url } if url == "https://host/x"));
         for bad in [
             "",
             "x",
