@@ -6,7 +6,6 @@ use std::error::Error as _;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -24,9 +23,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::layout::{CATALOG, INDEXES, ROOT, parse_catalog};
-use super::objects::{Listed, Objects, PIECE, Pace};
+use super::objects::{Listed, Objects, PIECE, Pace, write_at};
 use super::place::{Bucket, BucketKind};
 use super::{Environment, ObjectError, RemoteError, credentials};
+use crate::files::Draft;
 
 /// Up to so many bytes an object is sent in one request.
 const ONE_REQUEST: u64 = 2 * PIECE;
@@ -267,7 +267,7 @@ impl Objects for Cloud {
         self.runtime.block_on(self.send(name, path, pace))
     }
 
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         let fail = |error| self.fail("read", name, &error);
         self.runtime.block_on(async {
             let mut stream = self.store.get(&self.path(name)).await.map_err(fail)?.into_stream();
@@ -278,8 +278,7 @@ impl Objects for Cloud {
                     break;
                 }
                 pace(bytes.len() as u64);
-                let written = output.write_all_at(&bytes, position);
-                written.map_err(|error| ObjectError::Output { problem: error.to_string() })?;
+                write_at(output, &bytes, position)?;
                 position = end;
             }
             match position == size {

@@ -1,7 +1,7 @@
 //! A folder as a remote: a network drive, a disk, a folder of another user.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::ObjectError;
-use super::objects::{Listed, Objects, PIECE, Pace};
+use super::objects::{Listed, Objects, Pace};
 use crate::files::{self, Draft, Durability, FileError};
 
 /// The age of a draft whose process is surely not at work any more.
@@ -131,15 +131,15 @@ impl Objects for Folder {
         let (mut draft, place) = self.draft(name)?;
         self.sweep(place.parent().unwrap_or(&self.root));
         let fail = |error: &io::Error| self.fail("write", name, error);
-        let source = File::open(path).map_err(|error| fail(&error))?;
+        let mut source = File::open(path).map_err(|error| fail(&error))?;
         let size = source.metadata().map_err(|error| fail(&error))?.len();
-        copy(&source, size, draft.file(), pace).map_err(|error| fail(&error))?;
+        copy(&mut source, size, &mut draft, pace).map_err(|error| fail(&error))?;
         draft.publish(&place, false, Durability::Synced).map_err(|error| fail(&error.source))
     }
 
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
-        let source = self.open(name)?;
-        copy(&source, size, output, pace).map_err(|error| self.fail("read", name, &error))
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
+        let mut source = self.open(name)?;
+        copy(&mut source, size, output, pace).map_err(|error| self.fail("read", name, &error))
     }
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {
@@ -156,17 +156,12 @@ impl Objects for Folder {
 }
 
 /// Copies `size` bytes, within the kernel where it can.
-fn copy(source: &File, size: u64, mut output: &File, pace: &Pace<'_>) -> io::Result<()> {
-    let mut left = size;
-    while left > 0 {
-        let piece = left.min(PIECE);
-        pace(piece);
-        if io::copy(&mut source.take(piece), &mut output)? != piece {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        left -= piece;
+fn copy(source: &mut File, size: u64, output: &mut Draft, pace: &Pace<'_>) -> io::Result<()> {
+    pace(size);
+    match output.copy_from(source)? == size {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -183,7 +178,7 @@ mod tests {
         folder.put("packs/a", Bytes::from_static(b"content")).unwrap();
         assert_eq!(&folder.read("packs/a", 3..7).unwrap()[..], b"tent");
         assert!(folder.read("packs/a", 3..8).is_err() && folder.read("packs/a", 0..1 << 60).is_err());
-        let large = vec![7; PIECE as usize + 3];
+        let large = vec![7; 3 << 20];
         let source = tempfile::NamedTempFile::new().unwrap();
         files::publish(source.path(), &large, Durability::Buffered).unwrap();
         let sent = std::sync::atomic::AtomicU64::new(0);
@@ -194,14 +189,11 @@ mod tests {
         let mut names: Vec<_> = folder.list("packs").unwrap().into_iter().map(|at| (at.name, at.size)).collect();
         names.sort();
         assert_eq!(names, [("packs/a".to_owned(), 7), ("packs/b".to_owned(), large.len() as u64)]);
-        let mut fetched = tempfile::tempfile().unwrap();
-        folder.fetch("packs/b", large.len() as u64, &fetched, &pace).unwrap();
+        let mut fetched = Draft::new_in(temporary.path()).unwrap();
+        folder.fetch("packs/b", large.len() as u64, &mut fetched, &pace).unwrap();
         assert_eq!(sent.into_inner(), 2 * large.len() as u64);
-        io::Seek::rewind(&mut fetched).unwrap();
-        let mut read = Vec::new();
-        fetched.read_to_end(&mut read).unwrap();
-        assert!(read == large);
-        assert!(folder.fetch("packs/a", 8, &fetched, &|_| {}).is_err());
+        assert!(fs::read(fetched.path()).unwrap() == large);
+        assert!(folder.fetch("packs/a", 8, &mut fetched, &|_| {}).is_err());
         folder.remove("packs/a").unwrap();
         folder.remove("packs/a").unwrap();
         assert_eq!(folder.size("packs/a").unwrap(), None);

@@ -1,12 +1,13 @@
 //! What a remote is made of: a place that keeps objects under names.
 
 use std::fmt;
-use std::fs::File;
+use std::io::IoSlice;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
+
+use crate::files::Draft;
 
 /// A place that keeps objects under names such as `packs/<id>.pack`.
 ///
@@ -32,14 +33,15 @@ pub(crate) trait Objects: fmt::Debug + Send + Sync {
     /// held.
     fn put_file(&self, name: &str, path: &Path, pace: &Pace<'_>) -> Result<(), ObjectError>;
 
-    /// Copies an object of `size` bytes to the beginning of a file. `pace` is told of each piece before it is asked for.
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    /// Copies an object of `size` bytes to the beginning of a draft. `pace` is told of each piece before it is asked
+    /// for.
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         let mut start = 0;
         while start < size {
             let end = size.min(start + PIECE);
             pace(end - start);
             let bytes = self.read(name, start..end)?;
-            output.write_all_at(&bytes, start).map_err(|error| ObjectError::Output { problem: error.to_string() })?;
+            write_at(output, &bytes, start)?;
             start = end;
         }
         Ok(())
@@ -69,6 +71,12 @@ pub(crate) type Pace<'p> = dyn Fn(u64) + Sync + 'p;
 
 /// Bytes of a large object that are asked for, or sent, at a time.
 pub(crate) const PIECE: u64 = 8 << 20;
+
+/// Writes what arrived.
+pub(crate) fn write_at(output: &Draft, bytes: &[u8], start: u64) -> Result<(), ObjectError> {
+    let written = output.write_all_at(&mut [IoSlice::new(bytes)], start);
+    written.map_err(|error| ObjectError::Output { problem: format!("{error}: {}", error.source) })
+}
 
 /// An object in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -278,7 +278,7 @@ impl Remote {
         transferred.packs += whole.len();
         let outcome = parallel::for_each(whole, self.objects.at_once(), |(pack, bytes)| {
             let mut draft = receiver.draft()?;
-            self.objects.fetch(&pack_name(&pack), bytes, draft.file(), &pace)?;
+            self.objects.fetch(&pack_name(&pack), bytes, &mut draft, &pace)?;
             receiver.accept(draft, pack).map_err(|error| match error {
                 StoreError::Malformed { problem, .. } => RemoteError::Damaged { pack, place: self.place(), problem },
                 other => other.into(),

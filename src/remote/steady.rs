@@ -1,6 +1,5 @@
 //! Requests that are made again when they fail for a while, and a rate that is not exceeded.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use bytes::Bytes;
 
 use super::ObjectError;
 use super::objects::{Listed, Objects, Pace};
+use crate::files::Draft;
 
 /// How often a request is made before its failure counts.
 const ATTEMPTS: u32 = 8;
@@ -43,7 +43,7 @@ impl Steady {
         Self { objects, is_met: AtomicBool::new(false), pause: |_| {} }
     }
 
-    fn again<T>(&self, request: impl Fn(&dyn Objects) -> Result<T, ObjectError>) -> Result<T, ObjectError> {
+    fn again<T>(&self, mut request: impl FnMut(&dyn Objects) -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         for attempt in 1.. {
             let attempts = if self.is_met.load(Ordering::Relaxed) { ATTEMPTS } else { FIRST_ATTEMPTS };
             match request(&*self.objects) {
@@ -99,7 +99,7 @@ impl Objects for Steady {
         self.again(|objects| objects.put_file(name, path, pace))
     }
 
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         self.again(|objects| objects.fetch(name, size, output, pace))
     }
 

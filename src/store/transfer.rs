@@ -140,7 +140,7 @@ impl PackDraft {
     }
 
     fn flush(&mut self) -> Result<(), FileError> {
-        let written = self.draft.file().write_all(&self.buffer);
+        let written = self.draft.write_all(&self.buffer);
         self.buffer.clear();
         written.map_err(|source| FileError::new("write", self.draft.path(), source))
     }
