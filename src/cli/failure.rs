@@ -271,11 +271,24 @@ fn hook_hint(error: &HookError) -> Option<String> {
         HookError::KeptExists { path } => {
             Some(format!("it would keep the hook that is there now: move {} away", path.display()))
         }
-        HookError::Unavailable { .. } => Some(
-            "`git ml push` puts it on a remote, which `git ml remote add` makes; or push without this check: `git push \
-             --no-verify` once, or `require-pushed = false` under [hooks] in ml.toml"
-                .to_owned(),
-        ),
+        HookError::Unavailable { remotes, .. } => {
+            let way = match remotes.as_slice() {
+                [] => "`git ml remote add` says where data goes, and `git push` sends it there".to_owned(),
+                [only] => format!("`git ml push {only}` where the data is"),
+                several => format!(
+                    "say which remote `git push` sends data to, as `remote = \"{}\"` under [hooks.pre-push] in \
+                     ml.toml, or `git ml push` where the data is",
+                    several[0]
+                ),
+            };
+            let unchecked = "`git push --no-verify` once, or `require-pushed = false` under [hooks] in ml.toml";
+            Some(format!("{way}; or push without this check: {unchecked}"))
+        }
+        HookError::Upload { source, .. } => {
+            let pushed = "nothing was pushed; `git push --no-verify` pushes the pointers alone";
+            Some(remote_hint(source).map_or_else(|| pushed.to_owned(), |hint| format!("{hint}; {pushed}")))
+        }
+        HookError::UnknownRemote { .. } => Some("`git ml remote list` lists the remotes".to_owned()),
         HookError::Read { .. } => None,
         HookError::Input { .. } => Some("only git calls this".to_owned()),
         HookError::Config(error) => config_hint(error),

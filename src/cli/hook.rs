@@ -6,9 +6,9 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::git::Repository;
-use crate::hooks::{self, Changed, Installed, Outcome};
+use crate::hooks::{self, Changed, Installed, Outcome, Uploaded};
 use crate::id::CommitId;
-use crate::words::count;
+use crate::words::{count, size};
 
 use super::output::{Bar, print_line};
 use super::{Context, Failure};
@@ -54,7 +54,7 @@ enum Command {
         /// 1 if the merge was squashed
         squash: String,
     },
-    /// What git runs before a push; reads the refs from stdin
+    /// What git runs before a push: sends the data that the commits need; reads the refs from stdin
     PrePush {
         /// The remote's name
         remote: String,
@@ -81,7 +81,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             // A bare repository has no ml.toml, and the check stands.
             let work_dir = workspace.repository.work_dir().ok();
             let config = work_dir.map_or_else(|| Ok(Config::default()), Config::load)?;
-            Ok(hooks::before_push(&workspace, &config, &context.environment(), remote, &hooks::parse_push(&input)?)?)
+            let refs = hooks::parse_push(&input)?;
+            let sent =
+                hooks::before_push(&workspace, &config, &context.environment(), remote, &refs, &Bar::new(context))?;
+            if let Some(Uploaded { remote, transferred }) = sent {
+                let artifacts = count(transferred.artifacts as u64, "artifact");
+                context.say(&format!("sent {artifacts} to the remote {remote}, {}", size(transferred.bytes)));
+            }
+            Ok(())
         }
     }
 }

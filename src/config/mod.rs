@@ -128,6 +128,18 @@ pub struct Hooks {
     pub checkout: Option<bool>,
     /// Whether pre-push refuses pointers whose bytes are on no remote; it does by default.
     pub require_pushed: Option<bool>,
+    /// What pre-push does before that.
+    pub pre_push: PrePush,
+}
+
+/// What happens to the bytes before git pushes their pointers.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PrePush {
+    /// Whether bytes that others cannot get yet are sent; they are by default.
+    pub upload: Option<bool>,
+    /// The remote that gets them; by default the one that is called like git's remote, or the only one.
+    pub remote: Option<String>,
 }
 
 /// Conditions, all of which must hold.

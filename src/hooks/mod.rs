@@ -9,7 +9,7 @@ mod push;
 
 pub use checkout::{Changed, after_checkout, after_merge};
 pub use install::{Installed, Outcome, State, install, state, uninstall};
-pub use push::{PushedRef, Unavailable, before_push, is_available_elsewhere, parse_push};
+pub use push::{PushedRef, Unavailable, Uploaded, before_push, parse_push};
 
 use std::path::PathBuf;
 
@@ -80,6 +80,22 @@ pub enum HookError {
     Unavailable {
         /// The artifacts.
         artifacts: Vec<Unavailable>,
+        /// The remotes that there are.
+        remotes: Vec<String>,
+    },
+    /// Bytes could not be sent to where others would get them.
+    #[error("git does not push: the data that the pointers pushed name could not be sent to the remote `{remote}`")]
+    Upload {
+        /// The remote.
+        remote: String,
+        /// What went wrong.
+        source: RemoteError,
+    },
+    /// The configuration names a remote that is not there.
+    #[error("[hooks.pre-push] in ml.toml names the remote `{name}`, which is not there")]
+    UnknownRemote {
+        /// The name.
+        name: String,
     },
     /// `ml.toml` is not valid.
     #[error(transparent)]

@@ -1,12 +1,13 @@
-//! Before a push: are the bytes of the pointers where others can get them?
+//! Before a push: the bytes of the pointers go where others can get them.
 
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::HookError;
 use crate::config::Config;
 use crate::id::{ArtifactId, CommitId};
-use crate::remote::{Environment, configured};
-use crate::track::{POINTER_SUFFIX, Pointer, Workspace};
+use crate::remote::{Configured, Environment, Remote, RemoteError, Transferred, configured};
+use crate::track::{POINTER_SUFFIX, Pointer, Progress, Workspace};
 
 /// Bytes that a pointer may have.
 const MAX_POINTER: u64 = 64 << 10;
@@ -45,9 +46,18 @@ pub fn parse_push(input: &str) -> Result<Vec<PushedRef>, HookError> {
     Ok(refs)
 }
 
-/// Fails if the push would give others pointers without the bytes.
+/// What was sent before a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The remote that has it now.
+    pub remote: String,
+    /// What it got.
+    pub transferred: Transferred,
+}
+
+/// Sends the bytes that the push would give others only pointers to, and fails if they cannot get them all then.
 ///
-/// Only what the remote does not have yet is looked at. A file that merely looks like a pointer is no reason to
+/// Only what git's `remote` does not have yet is looked at. A file that merely looks like a pointer is no reason to
 /// refuse a push.
 pub fn before_push(
     workspace: &Workspace,
@@ -55,45 +65,100 @@ pub fn before_push(
     environment: &Environment,
     remote: &str,
     refs: &[PushedRef],
-) -> Result<(), HookError> {
-    let repository = &workspace.repository;
+    progress: &dyn Progress,
+) -> Result<Option<Uploaded>, HookError> {
     if config.hooks.require_pushed == Some(false) {
-        return Ok(());
+        return Ok(None);
     }
+    let wanted = published(workspace, remote, refs)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let remotes = configured(workspace)?;
+    let chosen = choose(&remotes, remote, config)?;
+    // A remote that is out of reach matters only if nobody else has the bytes.
+    let (target, unreachable) = match chosen.map(|chosen| (chosen, chosen.open(workspace, environment))) {
+        Some((_, Ok(target))) => (Some(target), None),
+        Some((chosen, Err(error))) => (None, Some((chosen.name.clone(), error))),
+        None => (None, None),
+    };
+    let store = &workspace.store;
+    let others = LazyCell::new(|| {
+        let others = remotes.iter().filter(|other| Some(*other) != chosen);
+        others.filter_map(|other| other.open(workspace, environment).ok()).collect::<Vec<Remote>>()
+    });
+    // One that cannot tell has nothing.
+    let has = |remote: &Remote, id: &ArtifactId| remote.has(store, id).unwrap_or(false);
+    let (mut to_send, mut unavailable) = (Vec::new(), BTreeSet::new());
+    for (id, path) in wanted {
+        if target.as_ref().is_some_and(|target| has(target, &id)) {
+            continue;
+        }
+        if target.is_some() && store.has_artifact(&id).map_err(RemoteError::from)? {
+            to_send.push(id);
+        } else if !others.iter().any(|other| has(other, &id)) {
+            unavailable.insert(Unavailable { path, id });
+        }
+    }
+    if !unavailable.is_empty() {
+        return Err(match unreachable {
+            Some((remote, source)) => HookError::Upload { remote, source },
+            None => {
+                let remotes = remotes.into_iter().map(|remote| remote.name).collect();
+                HookError::Unavailable { artifacts: unavailable.into_iter().collect(), remotes }
+            }
+        });
+    }
+    match target {
+        Some(target) if !to_send.is_empty() => {
+            let remote = target.name().to_owned();
+            match target.push(store, &to_send, progress) {
+                Ok(transferred) => Ok(Some(Uploaded { remote, transferred })),
+                Err(source) => Err(HookError::Upload { remote, source }),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The artifacts whose pointers the push brings to git's `remote`, each with a path that names it.
+fn published(
+    workspace: &Workspace,
+    remote: &str,
+    refs: &[PushedRef],
+) -> Result<BTreeMap<ArtifactId, String>, HookError> {
+    let repository = &workspace.repository;
     let tips: Vec<CommitId> = refs.iter().filter_map(|pushed| pushed.local).collect();
     let mut hidden: Vec<CommitId> = refs.iter().filter_map(|pushed| pushed.remote).collect();
     for (_, commit) in repository.refs(&format!("refs/remotes/{remote}/")).unwrap_or_default() {
         hidden.push(commit);
     }
-    let mut unavailable = BTreeSet::new();
+    let mut wanted = BTreeMap::new();
     for file in repository.added_files(&tips, &hidden, POINTER_SUFFIX, MAX_POINTER)? {
         let Some(pointer) = file.content.and_then(|content| Pointer::parse(&content).ok()) else { continue };
-        if !is_available_elsewhere(workspace, environment, &pointer.id)? {
-            let path = file.path.strip_suffix(POINTER_SUFFIX).unwrap_or(&file.path).to_owned();
-            unavailable.insert(Unavailable { path, id: pointer.id });
-        }
+        let path = file.path.strip_suffix(POINTER_SUFFIX).unwrap_or(&file.path).to_owned();
+        wanted.insert(pointer.id, path);
     }
-    match unavailable.is_empty() {
-        true => Ok(()),
-        false => Err(HookError::Unavailable { artifacts: unavailable.into_iter().collect() }),
-    }
+    Ok(wanted)
 }
 
-/// Whether others can get all of an artifact's bytes: whether a remote has them. One that is out of reach has nothing.
-pub fn is_available_elsewhere(
-    workspace: &Workspace,
-    environment: &Environment,
-    artifact: &ArtifactId,
-) -> Result<bool, HookError> {
-    for remote in configured(workspace)? {
-        if remote
-            .open(workspace, environment)
-            .is_ok_and(|remote| remote.has(&workspace.store, artifact).unwrap_or(false))
-        {
-            return Ok(true);
-        }
+/// The remote that bytes are sent to: the one that the configuration names, the one that is called like git's, or the
+/// only one.
+fn choose<'r>(
+    remotes: &'r [Configured],
+    git_remote: &str,
+    config: &Config,
+) -> Result<Option<&'r Configured>, HookError> {
+    let called = |name: &str| remotes.iter().find(|remote| remote.name == name);
+    match (&config.hooks.pre_push.remote, remotes) {
+        _ if config.hooks.pre_push.upload == Some(false) => Ok(None),
+        (Some(name), _) => match called(name) {
+            Some(remote) => Ok(Some(remote)),
+            None => Err(HookError::UnknownRemote { name: name.clone() }),
+        },
+        (None, [only]) => Ok(Some(only)),
+        (None, _) => Ok(called(git_remote)),
     }
-    Ok(false)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! git's hooks, run by git.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::sandbox::Sandbox;
 
@@ -89,17 +90,29 @@ fn following_can_be_switched_off() {
     assert_eq!(sandbox.read("data/x/file"), "one");
 }
 
-#[test]
-fn a_push_is_refused_until_others_can_get_the_data() {
-    let sandbox = two_versions();
+/// A bare repository beside the sandbox's, which it knows as `origin`.
+fn with_origin(sandbox: &Sandbox) -> PathBuf {
     let remote = sandbox.root().join("remote.git");
     sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]).success();
     sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]).success();
+    remote
+}
+
+fn add_remote(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let share = sandbox.root().join(name);
+    sandbox.git(&["ml", "remote", "add", "--local", name, share.to_str().unwrap()]).success();
+    share
+}
+
+#[test]
+fn a_push_is_refused_where_others_cannot_get_the_data() {
+    let sandbox = two_versions();
+    with_origin(&sandbox);
     let refused = sandbox.git(&["push", "--quiet", "origin", "main"]).code(1);
     insta::assert_snapshot!(refused, @"
     --- stderr
     error: nobody else can get the data that the pointers pushed name: data/x (d839e930)
-    hint: `git ml push` puts it on a remote, which `git ml remote add` makes; or push without this check: `git push --no-verify` once, or `require-pushed = false` under [hooks] in ml.toml
+    hint: `git ml remote add` says where data goes, and `git push` sends it there; or push without this check: `git push --no-verify` once, or `require-pushed = false` under [hooks] in ml.toml
     error: failed to push some refs to '<root>/remote.git'
     --- exit 1
     ");
@@ -108,13 +121,76 @@ fn a_push_is_refused_until_others_can_get_the_data() {
     // What the remote has is not asked for again; what it lacks is.
     sandbox.git(&["push", "--quiet", "origin", "main:again"]).success();
     sandbox.git(&["push", "--quiet", "origin", "two"]).code(1);
-    let share = sandbox.root().join("share");
-    sandbox.git(&["ml", "remote", "add", "--local", "share", share.to_str().unwrap()]).success();
-    sandbox.git(&["push", "--quiet", "origin", "two"]).code(1);
+    add_remote(&sandbox, "one");
+    add_remote(&sandbox, "other");
+    let unsure = sandbox.git(&["push", "--quiet", "origin", "two"]).code(1);
+    assert!(unsure.stderr().contains("`remote = \"one\"` under [hooks.pre-push]"), "{unsure}");
     sandbox.git(&["checkout", "--quiet", "two"]).success();
-    sandbox.git(&["ml", "push", "--quiet"]).success();
-    sandbox.git(&["push", "--quiet", "origin", "two"]).success();
+    sandbox.git(&["ml", "push", "--quiet", "other"]).success();
+    let sent = sandbox.git(&["push", "--quiet", "origin", "two"]).success();
+    assert_eq!(sent.stderr(), "", "somebody has it already");
     sandbox.git(&["push", "--quiet", "origin", ":again"]).success();
+}
+
+#[test]
+fn a_push_sends_the_data_first() {
+    let sandbox = two_versions();
+    let origin = with_origin(&sandbox);
+    let share = sandbox.root().join("share");
+    sandbox.git(&["ml", "remote", "add", "share", share.to_str().unwrap()]).success();
+    sandbox.git(&["add", "ml.toml"]).success();
+    sandbox.git(&["commit", "--quiet", "--message", "Say where data goes"]).success();
+    let pushed = sandbox.git(&["push", "--quiet", "origin", "main", "two"]).success();
+    assert!(pushed.stderr().starts_with("sent 2 artifacts to the remote share, "), "{pushed}");
+    let again = sandbox.git(&["push", "--quiet", "origin", "main", "two"]).success();
+    assert_eq!(again.stderr(), "");
+
+    // Somebody who has only git's repository gets all of it, also where it is shallow.
+    for depth in ["1", "100"] {
+        let clone = sandbox.root().join(format!("clone-{depth}"));
+        let (url, folder) = (format!("file://{}", origin.display()), clone.to_str().unwrap());
+        sandbox.git(&["clone", "--quiet", "--depth", depth, &url, folder]).success();
+        sandbox.git(&["-C", folder, "ml", "pull", "--quiet"]).success();
+        assert_eq!(fs::read_to_string(clone.join("data/x/file")).unwrap(), "one");
+        sandbox.git(&["-C", folder, "ml", "init", "--quiet"]).success();
+        fs::write(clone.join("data/x/file"), format!("from clone {depth}")).unwrap();
+        sandbox.git(&["-C", folder, "ml", "track", "--quiet", "data/x"]).success();
+        sandbox.git(&["-C", folder, "commit", "--quiet", "--all", "--message", "Change"]).success();
+        let branch = format!("HEAD:refs/heads/from-{depth}");
+        let pushed = sandbox.git(&["-C", folder, "push", "--quiet", "origin", &branch]).success();
+        assert!(pushed.stderr().starts_with("sent 1 artifact to the remote share, "), "{pushed}");
+    }
+}
+
+#[test]
+fn a_push_whose_data_cannot_be_sent_changes_nothing() {
+    let sandbox = two_versions();
+    let origin = with_origin(&sandbox);
+    let share = add_remote(&sandbox, "share");
+    fs::remove_dir_all(&share).unwrap();
+    let refused = sandbox.git(&["push", "--quiet", "origin", "main"]).code(1);
+    let told = refused.stderr();
+    assert!(told.starts_with("error: git does not push: the data"), "{refused}");
+    assert!(told.contains("remote `share`") && told.contains("\nhint: "), "{refused}");
+    let refs = sandbox.git(&["-C", origin.to_str().unwrap(), "for-each-ref"]).success();
+    assert_eq!(refs.stdout(), "");
+
+    // Which remote it is can be said, and that nothing is to be sent.
+    add_remote(&sandbox, "backup");
+    sandbox.write("ml.toml", "[hooks.pre-push]\nremote = \"nowhere\"\n");
+    let unknown = sandbox.git(&["push", "--quiet", "origin", "main"]).code(1);
+    assert!(unknown.stderr().contains("names the remote `nowhere`, which is not there"), "{unknown}");
+    sandbox.write("ml.toml", "[hooks.pre-push]\nremote = \"backup\"\nupload = false\n");
+    sandbox.git(&["push", "--quiet", "origin", "main"]).code(1);
+    sandbox.write("ml.toml", "[hooks.pre-push]\nremote = \"backup\"\n");
+    let pushed = sandbox.git(&["push", "--quiet", "origin", "main"]).success();
+    assert!(pushed.stderr().starts_with("sent 1 artifact to the remote backup, "), "{pushed}");
+
+    // One that is called like git's remote needs no word.
+    sandbox.write("ml.toml", "");
+    add_remote(&sandbox, "origin");
+    let pushed = sandbox.git(&["push", "--quiet", "origin", "two"]).success();
+    assert!(pushed.stderr().starts_with("sent 1 artifact to the remote origin, "), "{pushed}");
 }
 
 #[test]
