@@ -28,6 +28,7 @@ mod parallel;
 mod place;
 mod pull;
 mod push;
+mod ssh;
 mod steady;
 mod view;
 
@@ -35,6 +36,7 @@ pub use configured::{Configured, Scope, configure, configured};
 pub use environment::Environment;
 pub use error::RemoteError;
 pub use objects::ObjectError;
+pub use ssh::{Notice, SshProgram};
 
 use std::collections::BTreeSet;
 use std::fmt;
