@@ -130,6 +130,24 @@ impl Repository {
         Ok(paths)
     }
 
+    /// All files in a commit's tree with their contents, sorted by path. Those above `limit` bytes are left out.
+    pub fn files_at(&self, commit: &CommitId, limit: u64) -> Result<Vec<(String, Vec<u8>)>, GitError> {
+        let action = || format!("cannot read the tree of commit {commit}");
+        let repository = self.gix();
+        let entries = find_tree(&repository, commit)?.traverse().breadthfirst.files().or_failed(action)?;
+        let mut files = Vec::new();
+        for entry in entries.into_iter().filter(|entry| entry.mode.is_blob()) {
+            let Ok(path) = entry.filepath.to_str() else { continue };
+            if repository.find_header(entry.oid).or_failed(action)?.size() > limit {
+                continue;
+            }
+            let mut object = repository.find_object(entry.oid).or_failed(action)?;
+            files.push((path.to_owned(), std::mem::take(&mut object.data)));
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// The first-parent history of a commit, newest first, at most `limit` long.
     pub fn first_parents(&self, tip: &CommitId, limit: usize) -> Result<Vec<CommitInfo>, GitError> {
         let action = || format!("cannot read the history of {tip}");

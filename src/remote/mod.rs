@@ -21,6 +21,7 @@ mod error;
 mod folder;
 mod index;
 mod layout;
+mod lfs;
 mod memory;
 mod nowhere;
 mod objects;
@@ -35,6 +36,7 @@ mod view;
 pub use configured::{Configured, Scope, configure, configured};
 pub use environment::Environment;
 pub use error::RemoteError;
+pub use lfs::{LfsClient, LfsPointer, MAX_LFS_POINTER, Oid};
 pub use objects::ObjectError;
 pub use ssh::{Notice, SshProgram};
 

@@ -92,6 +92,11 @@ impl Address {
         Ok(Self { user, host, port, folder })
     }
 
+    /// The folder there, from the root or from the user's home folder.
+    pub(crate) fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// What `ssh` is told to connect to.
     pub(super) fn target(&self) -> String {
         self.user.as_ref().map_or_else(|| self.host.clone(), |user| format!("{user}@{}", self.host))
@@ -118,7 +123,8 @@ impl fmt::Display for Address {
     }
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+/// A part of a URL with the bytes that it writes as `%xx`.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

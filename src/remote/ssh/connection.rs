@@ -121,7 +121,7 @@ fn options_for(configuration: &str) -> Vec<&'static str> {
     options
 }
 
-fn add_target<'c>(command: &'c mut Command, address: &Address) -> &'c mut Command {
+pub(super) fn add_target<'c>(command: &'c mut Command, address: &Address) -> &'c mut Command {
     if let Some(port) = address.port {
         command.arg("-p").arg(port.to_string());
     }

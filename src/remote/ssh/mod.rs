@@ -8,7 +8,7 @@ mod address;
 mod connection;
 mod transfer;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, percent_decoded};
 
 use std::fmt;
 use std::fs::File;
@@ -41,6 +41,13 @@ pub struct SshProgram {
 pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl SshProgram {
+    /// Runs a line of shell on the other machine.
+    pub(crate) fn command_to(&self, address: &Address, line: &str) -> std::process::Command {
+        let mut command = self.command();
+        connection::add_target(&mut command, address).arg(line);
+        command.into_std()
+    }
+
     fn command(&self) -> Command {
         match &self.line {
             // As git does: the shell splits the line, and our arguments stay as they are.
