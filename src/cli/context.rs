@@ -3,6 +3,7 @@
 use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::trust::TrustStore;
@@ -93,7 +94,14 @@ impl Context {
     pub(crate) fn environment(&self) -> Environment {
         let variables =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Environment::new(variables, env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()))
+        let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let is_quiet = self.quiet;
+        let notice = move |words: &str| {
+            if !is_quiet {
+                eprintln!("{words}");
+            }
+        };
+        Environment::new(variables, home).in_folder(&self.folder).with_notice(Arc::new(notice))
     }
 
     /// The value of a variable of the environment.

@@ -374,6 +374,12 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
 fn object_hint(error: &ObjectError) -> Option<String> {
     match error {
         ObjectError::NotFound { .. } => Some("run it again: the place has changed meanwhile".to_owned()),
+        ObjectError::Denied { place, .. } if place.starts_with("ssh://") => {
+            Some("check that the same `ssh` lets you in, and that you may write there".to_owned())
+        }
+        ObjectError::Denied { place, .. } if place.contains("/info/lfs") => {
+            Some("`git credential` has to know a name and a token for it that may write".to_owned())
+        }
         ObjectError::Denied { .. } => Some(credentials_hint()),
         ObjectError::Unreachable { .. } => {
             Some("run it again later: what has arrived stays, and it goes on from there".to_owned())

@@ -10,8 +10,9 @@ use super::{Context, Failure};
 /// Say where artifacts are pushed to and pulled from
 ///
 /// A remote is a place that others reach too: a folder on a network drive (`git ml remote add share /mnt/team/store`),
-/// a bucket (s3://, gs://, az://), or for reading a folder behind a web server (https://). Credentials come from the
-/// environment or from the files of the provider's own tools, never from ml.toml.
+/// a bucket (s3://, gs://, az://), a folder that ssh reaches (ssh://), the LFS server that the host of a git repository
+/// has (`git ml remote add hub lfs::origin`), or for reading a folder behind a web server (https://). Credentials come
+/// from the environment, from ssh and git, or from the files of the provider's own tools, never from ml.toml.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -41,11 +42,14 @@ enum Verb {
 \x20 git ml remote add share /mnt/team/store\n\
 \x20 git ml remote add cloud s3://bucket/folder --region eu-central-1\n\
 \x20 git ml remote add lab s3://bucket --endpoint https://minio.example.org\n\
+\x20 git ml remote add group ssh://ada@host/srv/store\n\
+\x20 git ml remote add hub lfs::origin\n\
 \x20 git ml remote add public https://example.org/store")]
 struct AddArgs {
     /// A name for it
     name: String,
-    /// Where it is: a folder, s3://bucket/folder, gs://bucket/folder, az://account/container/folder, https://host/folder
+    /// Where it is: a folder, s3://bucket/folder, gs://bucket/folder, az://account/container/folder, ssh://host/folder,
+    /// lfs::REMOTE (a git remote's LFS server), https://host/folder
     url: String,
     /// For this clone only: not in ml.toml
     #[arg(long)]
@@ -155,7 +159,9 @@ fn change(
 
 /// A plain path is meant from the folder that the user is in; a URL says so to others.
 fn absolute(context: &Context, url: &str) -> String {
-    if url.is_empty() || url.contains("://") {
+    // What has a colon before any slash is on another machine, as for git and scp.
+    let is_elsewhere = url.split('/').next().is_some_and(|start| start.contains(':'));
+    if url.is_empty() || is_elsewhere {
         return url.to_owned();
     }
     let folder = context.folder.join(url);

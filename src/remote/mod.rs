@@ -52,9 +52,11 @@ use crate::store::{Location, Store, pack_size};
 use cloud::Cloud;
 use folder::Folder;
 use layout::{INDEXES, ROOT, ROOT_TEXT, index_of};
+use lfs::LfsObjects;
 use nowhere::Nowhere;
 use objects::Objects;
 use place::Place;
+use ssh::SshObjects;
 use steady::{Limit, Steady};
 use view::View;
 
@@ -166,6 +168,11 @@ impl Remote {
             Place::Folder(folder) => Box::new(Folder::new(folder.clone())),
             Place::Bucket(bucket) => Box::new(Cloud::bucket(bucket, environment)?),
             Place::Web { url } => Box::new(Cloud::web(url)?),
+            Place::Ssh(address) => Box::new(SshObjects::new(address.clone(), environment.ssh()?)?),
+            Place::Lfs(git_remote) => {
+                let (repository, ssh) = (environment.repository()?, environment.ssh()?);
+                Box::new(LfsObjects::new(&repository, git_remote, settings.allow_http, ssh)?)
+            }
         };
         let steady = Box::new(Steady::new(objects));
         Ok(Self::with(name, steady, rate_of(name, settings)?, cache_of(settings, store)))

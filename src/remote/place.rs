@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::RemoteError;
+use super::ssh::Address;
+use super::{RemoteError, lfs};
 use crate::config;
 
 /// Where a remote is.
@@ -13,6 +14,10 @@ pub(crate) enum Place {
     Folder(PathBuf),
     /// A part of a bucket: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://account/container/prefix`.
     Bucket(Bucket),
+    /// A folder on a machine that `ssh` reaches: `ssh://host/folder`, `host:folder`.
+    Ssh(Address),
+    /// The LFS server of a git remote: `lfs::origin`, `lfs::https://host/repository.git`.
+    Lfs(String),
     /// A folder behind a web server, for reading: `https://host/path`.
     Web {
         /// As it was given, without a slash at the end.
@@ -84,6 +89,19 @@ impl Place {
         }
         let url = remote.url.as_str();
         let fail = |reason| RemoteError::BadUrl { url: url.to_owned(), reason };
+        if remote.endpoint.is_some() || remote.region.is_some() {
+            let is_bucket = ["s3://", "gs://", "az://"].iter().any(|scheme| url.starts_with(scheme));
+            if !is_bucket {
+                return Err(fail("an endpoint and a region are for buckets"));
+            }
+        }
+        if let Some(git_remote) = url.strip_prefix("lfs::") {
+            lfs::check_remote(git_remote).map_err(fail)?;
+            return Ok(Self::Lfs(git_remote.to_owned()));
+        }
+        if let Some(address) = Address::parse(url) {
+            return Ok(Self::Ssh(address.map_err(fail)?));
+        }
         let (scheme, rest) = url.split_once("://").unwrap_or(("file", url));
         let place = match scheme {
             "file" => Self::Folder(folder_at(url, rest)?),
@@ -94,12 +112,8 @@ impl Place {
             "http" | "https" if rest.contains(['?', '#']) => return Err(fail("a query cannot be part of it")),
             // What is read is checked against its digests, so a plain connection can lie to nobody.
             "http" | "https" => Self::Web { url: url.trim_end_matches('/').to_owned() },
-            _ => return Err(fail("there are file://, s3://, gs://, az:// and https:// remotes")),
+            _ => return Err(fail("there are file://, s3://, gs://, az://, ssh://, https:// and lfs:: remotes")),
         };
-        let is_bucket = matches!(place, Self::Bucket(_));
-        if !is_bucket && (remote.endpoint.is_some() || remote.region.is_some()) {
-            return Err(fail("an endpoint and a region are for buckets"));
-        }
         Ok(place)
     }
 }
@@ -183,6 +197,7 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
 
 /// Refuses a URL with a user, a password or a key in it.
 fn refuse_secrets(url: &str) -> Result<(), RemoteError> {
+    let url = url.strip_prefix("lfs::").unwrap_or(url);
     let Some((scheme, rest)) = url.split_once("://") else { return Ok(()) };
     if scheme == "file" {
         return Ok(());
@@ -223,6 +238,13 @@ mod tests {
         let Place::Bucket(bucket) = parse("az://acc/box").unwrap() else { panic!("no bucket") };
         assert_eq!((bucket.account.as_deref(), &*bucket.name, &*bucket.prefix), (Some("acc"), "box", ""));
         assert!(matches!(parse("https://host/x/").unwrap(), Place::Web { url } if url == "https://host/x"));
+        let Place::Ssh(address) = parse("ada@host:store").unwrap() else { panic!("not behind SSH") };
+        assert_eq!(address.to_string(), "ssh://ada@host/~/store");
+        assert_eq!(parse("lfs::origin").unwrap(), Place::Lfs("origin".to_owned()));
+        assert_eq!(parse("lfs::https://host/x.git").unwrap(), Place::Lfs("https://host/x.git".to_owned()));
+        for bad in ["lfs::", "lfs::-x", "lfs::ext::sh -c x", "lfs::/srv/x.git", "ssh://-x/y", "-x:y", "ssh://host"] {
+            assert!(matches!(parse(bad), Err(RemoteError::BadUrl { .. })), "{bad:?}");
+        }
         for bad in [
             "",
             "x",
@@ -247,6 +269,8 @@ mod tests {
         for bad in [
             "s3://AKIA123:hunter2@bucket/x",
             "https://me:hunter2@host/x",
+            "ssh://me:hunter2@host/x",
+            "lfs::https://me:hunter2@host/x.git",
             "https://hunter2@host/x",
             "s3://bucket/x?secret_access_key=hunter2",
             "https://host/x?X-Amz-Signature=hunter2",

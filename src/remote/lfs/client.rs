@@ -21,8 +21,9 @@ use super::access::Access;
 use super::batch::{Action, Actions, Answer, MAX_OBJECTS, MEDIA_TYPE, Object, Operation, Problem, Reference, Request};
 use super::endpoint::{self, Endpoint};
 use super::pointer::{LfsPointer, Oid};
+use crate::files::Draft;
 use crate::git::Repository;
-use crate::remote::objects::Pace;
+use crate::remote::objects::{Pace, write_at};
 use crate::remote::{ObjectError, RemoteError, SshProgram};
 
 /// How long a server may take to be reached.
@@ -147,7 +148,7 @@ impl LfsClient {
     }
 
     /// Copies an object to the beginning of a file, and checks it.
-    pub fn download(&self, pointer: &LfsPointer, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    pub(crate) fn download(&self, pointer: &LfsPointer, output: &Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         let action = format!("read {}", pointer.oid);
         let mut hasher = Sha256::new();
         let mut position = 0;
@@ -403,7 +404,7 @@ impl LfsClient {
         pointer: &LfsPointer,
         position: &mut u64,
         hasher: &mut Sha256,
-        output: &File,
+        output: &Draft,
         pace: &Pace<'_>,
         action: &str,
     ) -> Result<(), Trouble> {
@@ -426,8 +427,7 @@ impl LfsClient {
             let piece = piece.slice(..piece.len().min((pointer.size - *position) as usize));
             pace(piece.len() as u64);
             hasher.update(&piece);
-            let written = output.write_all_at(&piece, *position);
-            written.map_err(|error| ObjectError::Output { problem: error.to_string() })?;
+            write_at(output, &piece, *position)?;
             *position += piece.len() as u64;
         }
         Ok(())

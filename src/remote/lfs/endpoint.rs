@@ -19,7 +19,7 @@ pub(super) enum Endpoint {
 /// What `lfs::…` may name: a git remote or the URL of a repository.
 ///
 /// It may come from an `ml.toml` that somebody else wrote, and git's URLs can start programs.
-pub(super) fn check_remote(remote: &str) -> Result<(), &'static str> {
+pub(in crate::remote) fn check_remote(remote: &str) -> Result<(), &'static str> {
     if remote.is_empty() || remote.starts_with('-') || remote.contains(char::is_control) {
         return Err("it has to be lfs::REMOTE or lfs::https://host/repository.git");
     }

@@ -15,6 +15,7 @@ mod list;
 mod pointer;
 
 pub use client::LfsClient;
+pub(super) use endpoint::check_remote;
 pub use pointer::{LfsPointer, MAX_LFS_POINTER, Oid};
 
 use std::fs::File;
@@ -26,8 +27,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::objects::{Listed, Objects, Pace};
+use super::objects::{Listed, Objects, Pace, write_at};
 use super::{ObjectError, RemoteError, SshProgram};
+use crate::files::Draft;
 use crate::git::Repository;
 use client::Source;
 use list::{Entry, List};
@@ -131,14 +133,13 @@ impl Objects for LfsObjects {
         self.note(name, Entry::Stored(pointer))
     }
 
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         match self.entry(name)? {
             Entry::Stored(pointer) if pointer.size == size => self.client.download(&pointer, output, pace),
             entry => {
                 let content = self.read(name, 0..size.min(entry.size()))?;
                 pace(content.len() as u64);
-                let written = std::os::unix::fs::FileExt::write_all_at(output, &content, 0);
-                written.map_err(|error| ObjectError::Output { problem: error.to_string() })
+                write_at(output, &content, 0)
             }
         }
     }

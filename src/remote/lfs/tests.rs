@@ -72,8 +72,8 @@ impl Sandbox {
         place
     }
 
-    fn output(&self) -> File {
-        tempfile::tempfile_in(self.folder.path()).unwrap()
+    fn output(&self) -> Draft {
+        Draft::new_in(self.folder.path()).unwrap()
     }
 }
 
@@ -90,10 +90,8 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
-fn content_of(file: &File) -> Vec<u8> {
-    let mut content = vec![0; file.metadata().unwrap().len() as usize];
-    std::os::unix::fs::FileExt::read_exact_at(file, &mut content, 0).unwrap();
-    content
+fn content_of(draft: &Draft) -> Vec<u8> {
+    fs::read(draft.path()).unwrap()
 }
 
 #[test]
@@ -125,8 +123,8 @@ fn objects_are_kept_on_the_server_and_listed_in_the_repository() {
         assert!(other.read("packs/ab01.pack", range.clone()).unwrap() == expected, "{range:?}");
     }
     assert!(other.read("packs/ab01.pack", 3_000_000..3_000_002).is_err());
-    let output = sandbox.output();
-    other.fetch("packs/ab01.pack", 3_000_001, &output, &|_| ()).unwrap();
+    let mut output = sandbox.output();
+    other.fetch("packs/ab01.pack", 3_000_001, &mut output, &|_| ()).unwrap();
     assert!(content_of(&output) == content);
     assert!(matches!(other.read("packs/none", 0..1), Err(ObjectError::NotFound { .. })));
 
@@ -244,14 +242,14 @@ fn a_download_that_is_cut_off_goes_on_where_it_stopped() {
     let objects = sandbox.objects("one");
     objects.put_file("packs/x", &sandbox.file(&content), &|_| ()).unwrap();
     sandbox.server.set(Fault::Truncated { times: 2, bytes: 400_000 });
-    let output = sandbox.output();
-    objects.fetch("packs/x", 1_000_000, &output, &|_| ()).unwrap();
+    let mut output = sandbox.output();
+    objects.fetch("packs/x", 1_000_000, &mut output, &|_| ()).unwrap();
     assert!(content_of(&output) == content);
     let ranges =
         sandbox.server.requests().iter().filter(|request| request.to_lowercase().contains("\nrange: bytes=")).count();
     assert_eq!(ranges, 2);
     sandbox.server.set(Fault::Truncated { times: 1000, bytes: 0 });
-    for result in [objects.fetch("packs/x", 1_000_000, &output, &|_| ()), objects.read("packs/x", 5..9).map(drop)] {
+    for result in [objects.fetch("packs/x", 1_000_000, &mut output, &|_| ()), objects.read("packs/x", 5..9).map(drop)] {
         assert!(matches!(result, Err(ObjectError::Unreachable { .. })), "{result:?}");
     }
 }
@@ -263,7 +261,7 @@ fn wrong_bytes_are_an_error_and_servers_without_ranges_are_read_once() {
     let objects = sandbox.objects("one");
     objects.put_file("packs/x", &sandbox.file(&content), &|_| ()).unwrap();
     sandbox.server.set(Fault::WrongBytes);
-    let error = objects.fetch("packs/x", 1_000_000, &sandbox.output(), &|_| ()).unwrap_err();
+    let error = objects.fetch("packs/x", 1_000_000, &mut sandbox.output(), &|_| ()).unwrap_err();
     assert!(error.to_string().ends_with("what arrived is not what the name says"), "{error}");
     sandbox.server.set(Fault::NoRanges);
     for start in (0..1_000_000).step_by(100_000) {

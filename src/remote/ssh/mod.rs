@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::ObjectError;
 use super::objects::{Listed, Objects, Pace};
+use crate::files::Draft;
 use connection::Connection;
 use transfer::Source;
 
@@ -98,7 +99,7 @@ enum Trouble {
     /// What was to be sent cannot be read here.
     Input(io::Error),
     /// What arrived cannot be written here.
-    Output(io::Error),
+    Output(ObjectError),
     /// An object is shorter than it was said to be.
     Short,
 }
@@ -200,7 +201,7 @@ impl SshObjects {
             Trouble::Input(error) => {
                 ObjectError::Failed { place, action, problem: format!("it cannot be read here: {error}") }
             }
-            Trouble::Output(error) => ObjectError::Output { problem: error.to_string() },
+            Trouble::Output(error) => error,
             Trouble::Sftp(error) => {
                 self.part_from(&connection);
                 self.runtime.block_on(connection.ended(&self.address, &error.to_string()))
@@ -260,7 +261,7 @@ impl Objects for SshObjects {
         })
     }
 
-    fn fetch(&self, name: &str, size: u64, output: &File, pace: &Pace<'_>) -> Result<(), ObjectError> {
+    fn fetch(&self, name: &str, size: u64, output: &mut Draft, pace: &Pace<'_>) -> Result<(), ObjectError> {
         self.run("read", name, async |connection, root| {
             transfer::fetch(connection, root, name, size, output, pace).await
         })

@@ -53,11 +53,11 @@ fn objects_are_kept_and_read_over_one_connection() {
     }
     assert!(objects.read("packs/a.pack", 4_999_999..5_000_002).is_err(), "shorter is an error");
 
-    let output = fs::File::options().read(true).write(true).create_new(true).open(sshd.folder().join("out")).unwrap();
+    let mut output = crate::files::Draft::new_in(sshd.folder()).unwrap();
     let fetched = AtomicU64::new(0);
     let pace = |bytes| _ = fetched.fetch_add(bytes, Ordering::Relaxed);
-    objects.fetch("packs/a.pack", 5_000_001, &output, &pace).unwrap();
-    assert!(fs::read(sshd.folder().join("out")).unwrap() == content);
+    objects.fetch("packs/a.pack", 5_000_001, &mut output, &pace).unwrap();
+    assert!(fs::read(output.path()).unwrap() == content);
     assert_eq!(fetched.load(Ordering::Relaxed), 5_000_001);
 
     fs::write(folder.join("packs/a\nb"), "no name of ours").unwrap();

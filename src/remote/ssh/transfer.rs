@@ -14,7 +14,8 @@ use tokio::io::AsyncSeek;
 
 use super::Trouble;
 use super::connection::Connection;
-use crate::remote::objects::{Listed, Pace};
+use crate::files::Draft;
+use crate::remote::objects::{Listed, Pace, write_at};
 
 /// Bytes of a request. OpenSSH's servers take 255 KiB, others less, and then it takes several.
 const BLOCK: u64 = 255 << 10;
@@ -119,7 +120,7 @@ pub(super) async fn fetch(
     root: &str,
     name: &str,
     size: u64,
-    output: &File,
+    output: &Draft,
     pace: &Pace<'_>,
 ) -> Result<(), Trouble> {
     let file = connection.sftp.open(format!("{root}/{name}")).await?;
@@ -132,7 +133,7 @@ pub(super) async fn fetch(
     });
     let mut parts = parts.buffer_unordered(IN_FLIGHT);
     while let Some((offset, part)) = parts.try_next().await? {
-        output.write_all_at(&part, offset).map_err(Trouble::Output)?;
+        write_at(output, &part, offset).map_err(Trouble::Output)?;
     }
     Ok(())
 }
