@@ -17,6 +17,7 @@ pub mod hooks;
 pub mod id;
 pub mod init;
 pub mod query;
+pub mod reach;
 pub mod registry;
 pub mod remote;
 pub mod run;

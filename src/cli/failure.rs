@@ -506,6 +506,12 @@ fn git_hint(error: &GitError) -> Option<String> {
         GitError::RefLocked { lock, .. } => {
             Some(format!("if no git command is running, remove it: `rm {}`", lock.display()))
         }
+        GitError::Shallow => Some("`git fetch --unshallow` fetches the rest of history".to_owned()),
+        GitError::MissingObject { .. } => Some(
+            "`git fsck` says what is missing; in a partial clone, `git fetch --refetch --no-filter` fetches it"
+                .to_owned(),
+        ),
+        GitError::UnknownRefStorage => Some("`git refs migrate --ref-format=files` keeps them as files".to_owned()),
         GitError::TooLarge { .. } | GitError::Command { .. } | GitError::Failed { .. } => None,
     }
 }

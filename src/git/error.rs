@@ -53,6 +53,20 @@ pub enum GitError {
         /// The lock's file.
         lock: PathBuf,
     },
+    /// A clone that lacks the beginning of history.
+    #[error("this is a shallow clone: commits that are cut off here may name anything")]
+    Shallow,
+    /// An object that something leads to is not here.
+    #[error("{root} leads to object {id}, which is not here")]
+    MissingObject {
+        /// The object.
+        id: String,
+        /// The ref, reflog or index that leads to it.
+        root: String,
+    },
+    /// Refs are not kept as files.
+    #[error("the refs of this repository are kept as a reftable, which git-ml cannot list")]
+    UnknownRefStorage,
     /// Neither `user.name` and `user.email` nor the environment says who the author is.
     #[error("git does not know who you are")]
     NoIdentity,

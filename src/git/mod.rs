@@ -10,6 +10,7 @@
 mod command;
 mod commit;
 mod error;
+mod history;
 mod identity;
 mod index;
 mod network;
@@ -22,6 +23,7 @@ mod version;
 
 pub use commit::{RefCommit, TreeEdit};
 pub use error::GitError;
+pub use history::{History, HistoryFile, Root, Worktree};
 pub use identity::Identity;
 pub use network::{ConfigFile, Credential, Pushed};
 pub use objects::{AddedFile, CommitInfo, TreeEntry};

@@ -112,10 +112,10 @@ pub struct Pointer {
 /// Bytes a pointer may have; ours have a few hundred, and users may add metadata.
 pub(super) const MAX_POINTER: u64 = 64 * 1024;
 
-/// The version of the format that this program reads and writes.
-const VERSION: u32 = 1;
-
 impl Pointer {
+    /// The version of the format that this program reads and writes.
+    pub const VERSION: u32 = 1;
+
     /// Reads a pointer; bounded to 64 KiB. git's conflict markers get a message of their own.
     pub fn parse(bytes: &[u8]) -> Result<Self, PointerError> {
         if bytes.len() as u64 > MAX_POINTER {
@@ -146,14 +146,15 @@ impl Pointer {
 
     /// A pointer of this version of the format, checked.
     pub(super) fn checked(self) -> Result<Self, PointerError> {
-        let pointer = Self { version: VERSION, ..self };
+        let pointer = Self { version: Self::VERSION, ..self };
         pointer.check()?;
         Ok(pointer)
     }
 
     fn check(&self) -> Result<(), PointerError> {
-        if self.version != VERSION {
-            let problem = format!("it has version {}, and this git-ml reads version {VERSION}", self.version);
+        if self.version != Self::VERSION {
+            let known = Self::VERSION;
+            let problem = format!("it has version {}, and this git-ml reads version {known}", self.version);
             return Err(PointerError::new(problem));
         }
         Self::check_name(&self.name)?;

@@ -13,8 +13,8 @@ const FLOORS: &[&[&str]] = &[
     &["track"],
     &["run", "remote", "diff"],
     &["query", "registry", "train"],
-    &["verify", "init"],
-    &["hooks", "tui"],
+    &["verify", "init", "reach"],
+    &["hooks", "tui", "upkeep"],
     &["cli"],
     &["faults"],
 ];
