@@ -25,5 +25,6 @@ pub mod store;
 pub mod track;
 pub mod train;
 pub mod tui;
+pub mod upkeep;
 pub mod verify;
 pub mod words;

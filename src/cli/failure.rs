@@ -15,12 +15,14 @@ use crate::git::GitError;
 use crate::hooks::HookError;
 use crate::init::InitError;
 use crate::query::QueryError;
+use crate::reach::ReachError;
 use crate::registry::RegistryError;
 use crate::remote::{ObjectError, RemoteError};
 use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
+use crate::upkeep::UpkeepError;
 use crate::words::printable;
 
 use super::output::shell_word;
@@ -92,6 +94,9 @@ pub enum Failure {
     /// A lock could not be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Upkeep of the store failed.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// stdout could not be written, other than by a closed pipe.
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
@@ -154,6 +159,7 @@ impl Failure {
             | Self::Git(_)
             | Self::File(_)
             | Self::Lock(_)
+            | Self::Upkeep(_)
             | Self::Output(_) => ExitCode::from(1),
         }
     }
@@ -179,6 +185,7 @@ impl Failure {
             Self::Git(error) => git_hint(error),
             Self::File(error) => file_hint(error),
             Self::Lock(error) => lock_hint(error),
+            Self::Upkeep(error) => upkeep_hint(error),
         }
     }
 }
@@ -487,6 +494,29 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
         StoreError::File(error) => file_hint(error),
         StoreError::Lock(error) => lock_hint(error),
+    }
+}
+
+fn upkeep_hint(error: &UpkeepError) -> Option<String> {
+    match error {
+        UpkeepError::Unreadable { .. } => {
+            Some("`git ml fsck --deep --repair` mends what can be mended, `git ml pull` fetches it again".to_owned())
+        }
+        UpkeepError::Reach(error) => reach_hint(error),
+        UpkeepError::Store(error) => store_hint(error),
+        UpkeepError::File(error) => file_hint(error),
+        UpkeepError::Lock(error) => lock_hint(error),
+    }
+}
+
+fn reach_hint(error: &ReachError) -> Option<String> {
+    match error {
+        ReachError::Newer { .. } => {
+            Some("install the newest git-ml: it may name artifacts that this one cannot see".to_owned())
+        }
+        ReachError::Read { .. } => Some("check that you may read it: a pointer in it may name anything".to_owned()),
+        ReachError::Track(error) => track_hint(error),
+        ReachError::Git(error) => git_hint(error),
     }
 }
 

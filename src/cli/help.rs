@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Runs", &["run", "train", "log", "show", "tag", "note", "ui"]),
     ("Inside a run, from any script", &["metric", "param", "output"]),
     ("Registry", &["model"]),
-    ("Verification and the store", &["verify", "fsck", "du"]),
+    ("Verification and the store", &["verify", "fsck", "du", "gc"]),
 ];
 const REST: &str = "More";
 

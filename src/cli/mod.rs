@@ -10,6 +10,7 @@ mod doctor;
 mod du;
 mod failure;
 mod fsck;
+mod gc;
 mod help;
 mod hook;
 mod init;
@@ -97,6 +98,7 @@ enum Command {
     Model(model::Args),
     Verify(verify::Args),
     Du(du::Args),
+    Gc(gc::Args),
     Fsck(fsck::Args),
     Hook(hook::Args),
     Completions(completions::Args),
@@ -168,6 +170,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Model(args) => model::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Du(args) => du::run(context, args),
+        Command::Gc(args) => gc::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Completions(args) => completions::run(context, args),

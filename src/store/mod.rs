@@ -17,13 +17,16 @@ mod error;
 mod index;
 mod manifest;
 mod map;
+mod mark;
 mod pack;
 mod planes;
+mod prune;
 mod reader;
 mod salvage;
 mod segment;
 mod sink;
 mod transfer;
+mod unused;
 mod writer;
 
 pub use check::Damage;
@@ -31,6 +34,8 @@ pub use error::StoreError;
 pub(crate) use index::{Index, Location, NewPacks};
 pub use manifest::{Entry, Manifest, Mode};
 pub(crate) use pack::{HEADER_LEN, Key, Kind, PackEntry};
+pub use mark::{Live, Presence};
+pub use prune::{Fate, PlannedPack, PruneOptions, PrunePlan, Removed, Rewritten, StoreAlone};
 pub use reader::{FileReader, copy};
 pub use salvage::Salvaged;
 pub(crate) use sink::PACK_TARGET;
@@ -65,6 +70,13 @@ pub struct Store {
     /// Read on first use, and replaced as a whole.
     index: RwLock<Option<Arc<Index>>>,
     open_packs: Mutex<HashMap<PackId, Arc<File>>>,
+}
+
+/// Nothing is removed from the store meanwhile.
+#[derive(Debug)]
+#[must_use = "it is withdrawn as soon as this is dropped"]
+pub struct StoreHold {
+    _lock: FileLock,
 }
 
 /// A pack on the disk.
@@ -110,6 +122,12 @@ impl Store {
         Writer::new(self)
     }
 
+    /// Keeps all that the store has where it is until the value is dropped: for whoever has stored something, or relies
+    /// on something that is stored, and has yet to write down what names it.
+    pub fn hold(&self) -> Result<StoreHold, StoreError> {
+        Ok(StoreHold { _lock: self.lock_shared()? })
+    }
+
     /// The manifest of an artifact.
     pub fn manifest(&self, artifact: &ArtifactId) -> Result<Manifest, StoreError> {
         let bytes = self.read_to_vec(&artifact.manifest_digest(), MANIFEST_LIMIT)?;
@@ -151,6 +169,19 @@ impl Store {
         index::remove_segments(&self.index_dir())?;
         *slot = Some(Arc::new(Index::default().caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new())));
         Ok(())
+    }
+
+    /// Makes the index of this process again from the packs' own footers, and leaves the file as it is.
+    pub fn reread_index(&self) -> Result<(), StoreError> {
+        let index = self.catch_up(&Index::default(), NewPacks::new())?.unwrap_or_default();
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(index));
+        Ok(())
+    }
+
+    /// What writers that were killed may have left behind, each file with its size. Some may be at work yet.
+    pub fn find_leftovers(&self) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+        let size = |path: PathBuf| fs::metadata(&path).map(|metadata| (path, metadata.len())).ok();
+        Ok(self.leftovers()?.into_iter().filter_map(size).collect())
     }
 
     /// Removes what writers that were killed left behind, unless a writer is at work; how many files that were.

@@ -361,7 +361,7 @@ impl Store {
     }
 
     /// Reads a chunk and verifies it: from whichever pack has a good copy.
-    fn read_chunk(&self, digest: &Digest, length: u32) -> Result<Bytes, StoreError> {
+    pub(super) fn read_chunk(&self, digest: &Digest, length: u32) -> Result<Bytes, StoreError> {
         let key = Key { kind: Kind::Chunk, digest: *digest };
         self.with_fresh_index(digest, |store, index| {
             first_good(index.find(&key), |location| {

@@ -77,6 +77,11 @@ impl OpenPack {
         (self.bytes - self.batch_start >= BATCH).then(|| self.take_batch())
     }
 
+    /// How many bytes it has so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn take_batch(&mut self) -> Batch {
         let start = std::mem::replace(&mut self.batch_start, self.bytes);
         let head: &[u8] = if start == 0 { &pack::MAGIC } else { &[] };

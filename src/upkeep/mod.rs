@@ -1,0 +1,45 @@
+//! Upkeep of the store: giving back the room of what nothing names any more.
+//!
+//! Architecture invariant: nothing is removed before a plan says so, before its grace period is over, or while anything
+//! names it; and what stays is durable and findable before anything goes.
+
+mod collect;
+mod unreachable;
+
+pub use collect::{CollectOptions, Collected, Collection};
+pub use unreachable::Unreachable;
+
+use crate::files::{FileError, LockError};
+use crate::id::ArtifactId;
+use crate::reach::ReachError;
+use crate::store::StoreError;
+
+/// What can go wrong with upkeep.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// What an artifact consists of cannot be read, so what belongs to it is not known.
+    #[error("what belongs to {place} (artifact {}) cannot be read, so nothing is removed", artifact.short())]
+    Unreadable {
+        /// What names it.
+        place: String,
+        /// The artifact.
+        artifact: ArtifactId,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// What is reachable cannot be known.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another collection is at work.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+#[cfg(test)]
+mod tests;
