@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::git::{GitError, History, HistoryFile};
 use crate::id::ArtifactId;
-use crate::track::{POINTER_SUFFIX, TrackError, Workspace};
+use crate::track::{POINTER_SUFFIX, TrackError, Workspace, last_checked_out};
 
 use candidate::{Candidate, Reading};
 
@@ -125,6 +125,13 @@ impl Reach {
                 if let Some(top) = &worktree.top {
                     worktree::look(top, &suffix, &mut gathered)?;
                 }
+                for (path, id) in last_checked_out(&worktree.git_dir) {
+                    // Where the work tree is out of sight, this is all that is known of it.
+                    let stands = worktree.top.as_ref().is_none_or(|top| path.under(top).symlink_metadata().is_ok());
+                    if stands {
+                        gathered.add(id, &format!("{path}{suffix}, as it was checked out"));
+                    }
+                }
                 self.history.follow_index(worktree, &is_wanted, &mut |file| {
                     gathered.take(&format!("{}{suffix}, staged", file.path), Candidate::of(&file.path), file.content);
                 })?;
@@ -204,6 +211,3 @@ impl Gathered<'_> {
         self.malformed.push(Malformed { place: place.to_owned(), problem: problem.to_owned() });
     }
 }
-
-#[cfg(test)]
-mod tests;

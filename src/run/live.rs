@@ -27,7 +27,7 @@ use super::{Ended, Launch, Observer, Run, RunError, RunOutput, RunStatus, names}
 use crate::files::{self, Durability, FileLock, LockError, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
-use crate::track::{ArtifactType, Workspace};
+use crate::track::{ArtifactType, TrackError, Workspace};
 
 /// The record as it was at the start.
 const RECORD: &str = "run.toml";
@@ -272,6 +272,8 @@ impl LiveRun {
             if place.symlink_metadata().is_err() {
                 return succeeded.then(|| format!("there is no output `{name}`: nothing is at {}", place.display()));
             }
+            // Until it is noted, garbage collection must wait.
+            let _hold = workspace.store.hold();
             let output = store_output(workspace, &place, name, artifact_type);
             let error = output.and_then(|output| note_output(&self.folder, &output)).err()?;
             Some(format!("the output `{name}` is not stored: {error}"))
@@ -394,6 +396,8 @@ impl ActiveRun {
         artifact_type: &str,
     ) -> Result<RunOutput, RunError> {
         let own_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // Until it is noted, garbage collection must wait.
+        let _hold = workspace.store.hold().map_err(TrackError::from)?;
         let output = store_output(workspace, path, name.unwrap_or(&own_name), artifact_type)?;
         note_output(&self.folder, &output)?;
         Ok(output)

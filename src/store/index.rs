@@ -133,6 +133,12 @@ impl Index {
     }
 }
 
+/// What packs say of themselves. One that cannot be read is left out.
+pub(super) fn read_packs(packs: &BTreeMap<PackId, PathBuf>) -> NewPacks {
+    let read = |path: &Path| fs::File::open(path).and_then(|file| pack::read_entries(&file)).ok();
+    packs.iter().filter_map(|(pack, path)| Some((*pack, read(path)?))).collect()
+}
+
 /// The files of segments in a folder.
 pub(super) fn segment_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());

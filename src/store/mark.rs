@@ -86,6 +86,10 @@ impl Live {
             Err(error) => return Err(error),
         };
         let is_whole = self.add_manifest(store, &index, artifact, &chunks)?;
+        if index.is_damaged() {
+            let problem = "a part of it was damaged while it was read".to_owned();
+            return Err(StoreError::Malformed { what: "the index".to_owned(), problem });
+        }
         Ok(if is_whole { Presence::Whole } else { Presence::Partial })
     }
 

@@ -125,6 +125,8 @@ impl Store {
     /// Keeps all that the store has where it is until the value is dropped: for whoever has stored something, or relies
     /// on something that is stored, and has yet to write down what names it.
     pub fn hold(&self) -> Result<StoreHold, StoreError> {
+        // While it is held, a writer of this process takes itself for another, and leaves them alone.
+        let _ = self.remove_leftovers();
         Ok(StoreHold { _lock: self.lock_shared()? })
     }
 
@@ -171,10 +173,14 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the index of this process again from the packs' own footers, and leaves the file as it is.
+    /// Makes the index again from the packs' own footers, for who must not miss anything; in memory where the store
+    /// cannot be written.
     pub fn reread_index(&self) -> Result<(), StoreError> {
-        let index = self.catch_up(&Index::default(), NewPacks::new())?.unwrap_or_default();
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(index));
+        if self.rebuild_index().is_ok() {
+            return Ok(());
+        }
+        let packs = index::read_packs(&self.list_packs()?);
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Index::of(&packs)));
         Ok(())
     }
 

@@ -52,7 +52,7 @@ pub enum Fate {
     Rewrite,
     /// It goes.
     Remove,
-    /// It cannot be read well enough, so it stays.
+    /// It cannot be read well enough, so it stays, and so do all others.
     Damaged,
 }
 
@@ -158,11 +158,14 @@ impl Store {
         let clock_behind = u64::try_from(expected - now).ok().filter(|behind| *behind > 0).map(Duration::from_secs);
         // Of entries that are there twice, the copy in the larger pack counts: small packs go sooner.
         found.sort_by_key(|pack| (pack.problem, std::cmp::Reverse(pack.bytes), pack.id));
+        // A pack that does not read well may have had the list of what is in the others.
+        let is_hiding = found.iter().any(|pack| pack.problem);
         let mut plan = PrunePlan { packs: Vec::new(), next: None, clock_behind, unused: Unused::default() };
         let mut seen = HashSet::new();
         let grace = i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX);
         for pack in &found {
-            let is_old = now.saturating_sub(seconds(pack.modified)).max(0) >= grace && clock_behind.is_none();
+            let age = now.saturating_sub(seconds(pack.modified)).max(0);
+            let is_old = age >= grace && clock_behind.is_none() && !is_hiding;
             let mut planned = PlannedPack::new(pack);
             let mut since = Vec::with_capacity(pack.entries.len());
             for (number, entry) in pack.entries.iter().enumerate() {
@@ -199,7 +202,7 @@ impl Store {
             plan.packs.push(planned);
         }
         plan.unused.latest = now;
-        if clock_behind.is_none() {
+        if clock_behind.is_none() && !is_hiding {
             choose_rewrites(&mut plan.packs, options, grace);
         }
         plan.packs.sort_by_key(|pack| pack.id);

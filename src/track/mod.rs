@@ -22,6 +22,7 @@ pub use checkout::CheckedOut;
 pub use error::{TrackError, Untrackable};
 pub use pointer::{ArtifactType, Kind, POINTER_SUFFIX, Pointer, PointerError};
 pub use present::WorkTree;
+pub use stat_cache::last_checked_out;
 pub use status::{State, Status};
 pub use tracking::{TrackOptions, Tracked, is_model_file};
 pub use workspace::Workspace;

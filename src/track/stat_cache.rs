@@ -45,6 +45,12 @@ enum Body {
     New(Vec<u8>),
 }
 
+/// The version of each artifact that was last brought in line with a work tree, given its own git folder.
+pub fn last_checked_out(git_dir: &Path) -> Vec<(RelPath, ArtifactId)> {
+    let slots = StatCache::load(git_dir).slots.into_iter();
+    slots.map(|(path, slot)| (path, slot.artifact_id)).collect()
+}
+
 impl StatCache {
     /// Reads the one in a work tree's own git folder.
     pub(super) fn load(git_dir: &Path) -> Self {

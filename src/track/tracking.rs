@@ -62,6 +62,8 @@ impl Workspace {
         let place = resolve_beneath(work_dir, path)?;
         // A dry run changes nothing and so needs nobody to wait.
         let lock = if options.dry_run { None } else { Some(self.lock(PATIENCE)?) };
+        // Until the pointer names it, garbage collection must wait.
+        let _hold = lock.as_ref().map(|_| self.store.hold()).transpose()?;
         let pointer_path = path.with_suffix(POINTER_SUFFIX)?;
         let previous = read_pointer(work_dir, &pointer_path)?;
         let mut cache = StatCache::load(self.repository.git_dir());

@@ -40,6 +40,3 @@ pub enum UpkeepError {
     #[error(transparent)]
     Lock(#[from] LockError),
 }
-
-#[cfg(test)]
-mod tests;

@@ -62,6 +62,7 @@ fn the_help_lists_the_commands() {
       verify       Check artifacts, runs, the registry and refs
       fsck         Check the store and mend what can be mended
       du           Show how much the artifacts and the store take
+      gc           Give back the room of what nothing names any more
 
     More:
       hook         Install git's hooks, or run one
@@ -172,6 +173,7 @@ fn every_command_that_needs_a_repository_says_so() {
         &["model", "list"],
         &["verify"],
         &["fsck"],
+        &["gc"],
         &["trust"],
         &["hook", "install"],
         &["push"],

@@ -10,6 +10,7 @@ mod completions;
 mod dashboard;
 mod diff;
 mod docs;
+mod gc;
 mod hooks;
 mod identity;
 mod init;

@@ -3,6 +3,7 @@
 
 mod damage;
 mod hostile;
+mod prune;
 mod sharing;
 
 use std::io::Read;
