@@ -162,7 +162,9 @@ fn warnings(collection: &Collection<'_>) -> Vec<String> {
     let damaged = collection.plan.with_fate(Fate::Damaged).count();
     if damaged > 0 {
         let packs = count(damaged as u64, "pack");
-        warnings.push(format!("nothing goes while there is a damaged pack ({packs}): `git ml fsck --deep --repair` keeps what is good"));
+        warnings.push(format!(
+            "nothing goes while there is a damaged pack ({packs}): `git ml fsck --deep --repair` keeps what is good"
+        ));
     }
     if let Some(behind) = collection.plan.clock_behind {
         warnings.push(format!(

@@ -1,10 +1,13 @@
 //! Collection against a model: what is live, and since when the rest is not.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::*;
 
 const DAY: u64 = 86_400;
+/// A child that another test is just starting holds a copy of every lock until it is its own program.
+const PATIENCE: Wait = Wait::UpTo(Duration::from_secs(20));
 
 fn content(number: u8) -> Vec<u8> {
     let size = [10, 3_000, 150_000, 700_000][usize::from(number % 4)];
@@ -134,7 +137,7 @@ proptest! {
                             }
                         }
                         if matches!(killed, Killed::Never) {
-                            store.lock_alone(Wait::No).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
+                            store.lock_alone(PATIENCE).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
                         }
                     }
                 }
@@ -157,7 +160,7 @@ proptest! {
             let live = mark(&store, named.iter().copied());
             let plan = store.plan_prune(&live, &options(now, 0, 0.0)).unwrap();
             let rewritten = store.rewrite_packs(&plan, &|_| ()).unwrap();
-            store.lock_alone(Wait::No).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
+            store.lock_alone(PATIENCE).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
             let left = keys(&store);
             prop_assert_eq!(left.len(), live.len());
             prop_assert!(left.iter().all(|(key, count)| live.has(key) && *count == 1));
@@ -197,7 +200,7 @@ fn the_parts_of_a_huge_file_and_of_a_huge_manifest_stay() {
         let plan = store.plan_prune(&live, &options(SystemTime::now(), 0, 0.0)).unwrap();
         assert!(plan.has_work());
         let rewritten = store.rewrite_packs(&plan, &|_| ()).unwrap();
-        let removed = store.lock_alone(Wait::No).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
+        let removed = store.lock_alone(PATIENCE).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
         assert!(removed.packs >= gone && removed.kept == 0);
         for artifact in kept {
             assert!(is_whole(&sandbox.store(), &artifact));
@@ -224,7 +227,7 @@ fn a_damaged_pack_and_what_is_good_only_there_stay() {
     let mut plan = store.plan_prune(&live, &options(SystemTime::now(), 0, 0.0)).unwrap();
     plan.packs.iter_mut().for_each(|pack| pack.fate = Fate::Rewrite);
     let rewritten = store.rewrite_packs(&plan, &|_| ()).unwrap();
-    let removed = store.lock_alone(Wait::No).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
+    let removed = store.lock_alone(PATIENCE).unwrap().remove_packs(&plan, &rewritten, &live).unwrap();
     assert_eq!((removed.packs, removed.kept), (1, 1));
     assert!(path.exists());
     // And a pack whose footer does not read is left alone.
