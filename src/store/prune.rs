@@ -467,9 +467,11 @@ fn choose_rewrites(packs: &mut [PlannedPack], options: &PruneOptions, grace: i64
         left -= pack.gain();
         pack.fate = Fate::Rewrite;
     }
+    let is_rewriting = packs.iter().any(|pack| pack.fate == Fate::Rewrite);
     let small = |pack: &&mut PlannedPack| pack.bytes < SMALL && pack.fate == Fate::Keep;
     let small: Vec<&mut PlannedPack> = packs.iter_mut().filter(small).collect();
-    if small.len() >= MANY_SMALL {
+    // What is written anew ends in one more of them.
+    if small.len() + usize::from(is_rewriting) >= MANY_SMALL {
         small.into_iter().for_each(|pack| pack.fate = Fate::Rewrite);
     }
 }

@@ -198,11 +198,6 @@ impl Store {
         Ok(Receiver { store: self, _lock: self.lock_shared()? })
     }
 
-    /// Keeps packs from being removed while what is in them is sent.
-    pub(crate) fn hold(&self) -> Result<FileLock, StoreError> {
-        self.lock_shared()
-    }
-
     /// The index of the packs there are now.
     pub(crate) fn snapshot(&self) -> Result<Arc<Index>, StoreError> {
         self.refresh(NewPacks::new())?;
