@@ -280,7 +280,9 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        let wanted = PASSED_ON.iter().chain(&[SIGCHLD]);
+        // What is ignored when we start, as `nohup` has it, stays so, for us and for the command.
+        let ignored = ignored_signals();
+        let wanted = PASSED_ON.iter().filter(|number| ignored >> (*number - 1) & 1 == 0).chain(&[SIGCHLD]);
         let delivery = SignalDelivery::with_pipe(read, write, WithRawSiginfo, wanted)?;
         let shared_terminal = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
         Ok(Self { delivery, target: None, shared_terminal, from_terminal: None, stopped_by: None })
@@ -332,6 +334,13 @@ fn family(process: Pid) -> Vec<Pid> {
         family.extend(children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)));
     }
     family
+}
+
+/// The signals that this process ignores, a bit each; none where the system does not tell.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Whether the kernel made a signal, as for a key of the terminal, rather than a process.

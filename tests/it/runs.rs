@@ -288,7 +288,8 @@ fn start_at_terminal(sandbox: &Sandbox, arguments: &[&str]) -> (Child, std::os::
     let terminal = fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let side = || Stdio::from(terminal.try_clone().unwrap());
     let mut command = sandbox.command("setsid");
-    command.args(["--ctty", "--wait"]).args(arguments);
+    // Whoever starts the tests in the background has them ignore Ctrl-C, which no terminal does.
+    command.args(["--ctty", "--wait", "env", "--default-signal=HUP,INT,QUIT"]).args(arguments);
     (command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap(), master)
 }
 
@@ -321,11 +322,25 @@ fn a_signal_to_the_parent_at_a_terminal_reaches_what_the_command_started() {
     let script = "sh -c 'trap \"echo term > told; exit\" TERM; : > ready; while :; do sleep 0.01; done'; true";
     let (child, _terminal) = start_at_terminal(&sandbox, &["git-ml", "run", "--", "sh", "-c", script]);
     wait_for("the script", || sandbox.exists("ready"));
-    // `setsid` has become git-ml.
+    // `setsid` has become `env`, and that git-ml.
     signal(&child, Signal::TERM);
     assert_eq!(shell_code(child), Some(143));
     wait_for("the inner shell", || sandbox.exists("told"));
     assert_eq!(only_run(&sandbox)["status"], "killed");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_nohup_starts_outlives_the_terminal() {
+    let sandbox = Sandbox::new();
+    let script = "trap '' HUP; exec git-ml run -- sh -c ': > ready; while [ ! -e go ]; do sleep 0.01; done'";
+    let mut child =
+        sandbox.command("sh").args(["-c", script]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the script", || sandbox.exists("ready"));
+    signal(&child, Signal::HUP);
+    sandbox.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(only_run(&sandbox)["status"], "finished");
 }
 
 #[test]
