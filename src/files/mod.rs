@@ -15,4 +15,4 @@ pub use atomic::{
     publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
 };
 pub use lock::{FileLock, LockError, Wait};
-pub use path::{RelPath, UnsafePath, resolve_beneath};
+pub use path::{RelPath, UnsafePath, check_length, resolve_beneath};

@@ -20,6 +20,12 @@ pub struct UnsafePath {
     pub reason: &'static str,
 }
 
+impl UnsafePath {
+    fn new(path: &str, reason: &'static str) -> Self {
+        Self { path: path.chars().take(120).flat_map(char::escape_default).collect(), reason }
+    }
+}
+
 /// A relative path with `/` between names that cannot leave its root.
 ///
 /// It is UTF-8, has no `.` or `..`, no empty name, no `.git`, no control character or backslash, and no name that
@@ -34,10 +40,7 @@ impl RelPath {
         let text = text.into();
         match find_fault(&text) {
             None => Ok(Self(text)),
-            Some(reason) => {
-                let path = text.chars().take(120).flat_map(char::escape_default).collect();
-                Err(UnsafePath { path, reason })
-            }
+            Some(reason) => Err(UnsafePath::new(&text, reason)),
         }
     }
 
@@ -120,17 +123,26 @@ fn find_fault_in_name(name: &str) -> Option<&'static str> {
     if name.len() > MAX_NAME {
         return Some("a name in it is longer than 255 bytes");
     }
-    if name.chars().any(|c| c.is_control()) {
+    if name.is_ascii() {
+        return find_fault_in_plain_name(name, name);
+    }
+    // HFS+ ignores some invisible characters, so they can spell `.git` otherwise.
+    let plain: String = name.chars().filter(|c| !is_ignored_by_hfs(*c)).collect();
+    find_fault_in_plain_name(name, &plain)
+}
+
+/// What is wrong with a name that reads as `plain`. Manifests have millions of them.
+fn find_fault_in_plain_name(name: &str, plain: &str) -> Option<&'static str> {
+    let is_control = |c: char| c.is_control();
+    if name.bytes().any(|byte| byte < b' ' || byte >= 0x7f) && name.chars().any(is_control) {
         return Some("it has a control character");
     }
     if name.contains('\\') {
         return Some("it has a backslash");
     }
-    // HFS+ ignores some invisible characters and NTFS trailing dots and spaces, so both can spell `.git` otherwise.
-    let plain: String = name.chars().filter(|c| !is_ignored_by_hfs(*c)).collect::<String>().to_ascii_lowercase();
-    // On NTFS a colon starts the name of a stream of the file before it.
-    let plain = plain.split(':').next().unwrap_or(&plain).trim_end_matches(['.', ' ']);
-    if plain == ".git" || plain == "git~1" {
+    // NTFS ignores trailing dots and spaces, and a colon starts the name of a stream of the file before it.
+    let plain = plain.split(':').next().unwrap_or(plain).trim_end_matches(['.', ' ']);
+    if plain.eq_ignore_ascii_case(".git") || plain.eq_ignore_ascii_case("git~1") {
         return Some("it goes into .git");
     }
     let stem = plain.split('.').next().unwrap_or(plain).trim_end();
@@ -145,13 +157,25 @@ fn is_ignored_by_hfs(c: char) -> bool {
 }
 
 fn is_reserved_by_windows(stem: &str) -> bool {
-    if matches!(stem, "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") {
-        return true;
+    let is = |name: &&str| stem.eq_ignore_ascii_case(name);
+    match stem.len() {
+        3 => ["con", "prn", "aux", "nul"].iter().any(is),
+        4 => {
+            let (name, number) = stem.as_bytes().split_at(3);
+            (b'1'..=b'9').contains(&number[0]) && [b"com", b"lpt"].iter().any(|port| name.eq_ignore_ascii_case(*port))
+        }
+        6 | 7 => ["conin$", "conout$"].iter().any(is),
+        _ => false,
     }
-    let Some(number) = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt")) else {
-        return false;
-    };
-    number.len() == 1 && number.as_bytes()[0].is_ascii_digit() && number != "0"
+}
+
+/// Refuses a path that the system would not take below `root`, before the folders on the way are made.
+pub fn check_length(root: &Path, path: &RelPath) -> Result<(), UnsafePath> {
+    /// Bytes that the name of a draft may be longer than the name of its file.
+    const DRAFT: usize = 32;
+    let length = root.as_os_str().len() + 1 + path.0.len() + DRAFT;
+    let reason = "it is longer than a path may be here";
+    if length < MAX_PATH { Ok(()) } else { Err(UnsafePath::new(&path.0, reason)) }
 }
 
 /// The place of `path` below `root`, refused if a symbolic link stands in the way to it.

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use crate::files::{self, RelPath, UnsafePath, resolve_beneath};
+use crate::files::{self, RelPath, UnsafePath, check_length, resolve_beneath};
 use crate::id::Digest;
 use crate::store::{Entry, Manifest, StoreError};
 
@@ -140,6 +140,9 @@ impl Workspace {
         let replaced = changed.into_iter().map(|changed| (changed.wanted.into_owned(), Some(changed.found.stat)));
         let new = missing.into_iter().map(|entry| (entry.into_owned(), None));
         let write: Vec<(Entry, Option<Stat>)> = replaced.chain(new).collect();
+        for path in write.iter().filter_map(|(entry, _)| entry.path.as_ref()) {
+            check_length(&place, path)?;
+        }
         let lacks = |(entry, _): &&(Entry, _)| self.store.contains(&entry.digest).map_or(true, |stored| !stored);
         if let Some((entry, _)) = write.par_iter().with_min_len(256).find_any(lacks) {
             // Where the index cannot be read, this says why.

@@ -149,6 +149,11 @@ fn pointers_that_somebody_edited() {
         ("kind =", "path = \"../../secret\"\nkind =", "unknown field `path`"),
         ("id = \"", "id = \"../../", "is not 64 lowercase hexadecimal digits"),
         ("files = 1", "files = -1", "line 6"),
+        ("name = \"x\"", "name = \".git\"", "it goes into .git"),
+        ("name = \"x\"", "name = \"CON\"", "a name that Windows reserves"),
+        ("name = \"x\"", "name = \"x\\u0000\"", "it has a control character"),
+        ("name = \"x\"", &format!("name = \"{}\"", "x".repeat(60_000)), "is longer than"),
+        ("name = \"x\"", &format!("name = \"{}\"", "x".repeat(65_536)), "it is larger than 64 KiB"),
         ("version = 1", "version = 99", "version 99"),
         ("bytes", "<<<<<<< ours\nbytes", "conflict markers"),
         (good.as_str(), "", "missing field"),
@@ -178,15 +183,34 @@ fn manifests_and_links_that_lead_out() {
     // A manifest in the store that names a path outside, as only an attacker makes it.
     let store = git_ml::store::Store::open(&sandbox.path(".git/ml")).unwrap();
     let digest = git_ml::id::Digest::of(b"1");
-    for path in ["../../owned", "/tmp/owned", ".git/hooks/post-checkout", "a/../../../owned"] {
+    let (long, deep) = ("x".repeat(65_536), format!("{}x", "a/".repeat(2047)));
+    for (path, reason) in [
+        ("../../owned", "is not safe"),
+        ("/tmp/owned", "is not safe"),
+        (".git/hooks/post-checkout", "is not safe"),
+        ("a/../../../owned", "is not safe"),
+        (".GIT/hooks/post-checkout", "is not safe"),
+        ("git~1/hooks/post-checkout", "is not safe"),
+        (".g\u{200c}it/hooks/post-checkout", "is not safe"),
+        (".git::$INDEX_ALLOCATION/x", "is not safe"),
+        ("CON", "is not safe"),
+        ("b/nul.txt", "is not safe"),
+        ("b\\..\\owned", "is not safe"),
+        ("b\0c", "is not safe"),
+        (&long, "is not safe"),
+        (&deep, "is longer than a path may be here"),
+    ] {
         let manifest = format!("git-ml manifest 1\n100755 1 {digest} {path}\n");
         let writer = store.writer().unwrap();
         let (id, _) = writer.add(&mut manifest.as_bytes(), "test").unwrap();
         writer.finish().unwrap();
         let old_id = pointer.split('"').nth(7).unwrap();
         sandbox.write("data/x.mlref", pointer.replace(old_id, &id.to_string()));
+        let before = everything(&sandbox);
         let refused = sandbox.git_ml(&["checkout", "--force"]).code(1).one_line_error();
-        assert!(refused.stderr().contains("is not safe"), "{refused}");
+        assert!(refused.stderr().contains(reason), "{path:.80}: {refused}");
+        assert!(refused.stderr().len() < 1000, "{refused}");
+        assert_eq!(everything(&sandbox), before, "{path:.80}: nothing is changed");
         assert!(!sandbox.root().join("owned").exists() && !Path::new("/tmp/owned").exists());
     }
     // A link in the place of a folder is not followed.

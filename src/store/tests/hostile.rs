@@ -105,6 +105,31 @@ fn an_entry_that_lies_is_an_error() {
     }
 }
 
+/// Whatever a map names, itself included, reading it ends.
+#[test]
+fn a_map_that_names_itself_is_an_error() {
+    let [first, second] = [b"first", b"other"].map(|name: &[u8; 5]| Digest::of(name));
+    let of_form = |form: u8, size: u64, records: &[(Digest, u32)]| {
+        let mut bytes = map(size, records);
+        bytes[8] = form;
+        bytes
+    };
+    let entry_of = |digest: Digest, bytes: &[u8]| entry(Kind::Map, 0, bytes.len() as u32, digest, bytes);
+    for form in [0, 1] {
+        let itself = entry_of(first, &of_form(form, 72, &[(first, 36), (first, 36)]));
+        let to_second = entry_of(first, &of_form(form, 36, &[(second, 36)]));
+        let to_first = entry_of(second, &of_form(form, 36, &[(first, 36)]));
+        for entries in [vec![itself], vec![to_second, to_first]] {
+            let sandbox = Sandbox::new();
+            place(&sandbox, &pack_of(&entries));
+            let store = sandbox.store();
+            assert!(store.read_to_vec(&first, 1 << 40).is_err());
+            assert!(!store.contains(&first).unwrap_or(false));
+            let _ = store.packs_of(&first);
+        }
+    }
+}
+
 #[test]
 fn lengths_that_cannot_be_are_not_believed() {
     let mut bodies = Vec::new();
