@@ -37,8 +37,9 @@ demo: build ## Train, register and verify a model in a new project below target/
 test: ## Run all tests
 	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && $(CARGO) test $(release)
 
-test-slow: ## Run the tests with faults for many rounds: 1,000 power cuts, every step failing
+test-slow: ## Run the tests with faults for many rounds: 1,000 power cuts, 200 kills
 	GIT_ML_FAULTS=$(or $(ROUNDS),1000) $(CARGO) test --release --locked --lib faults::
+	GIT_ML_FAULTS=$(or $(KILLS),200) $(CARGO) test --release --locked --test it kills::
 
 lint: ## Check the format, the lints and the documentation
 	$(CARGO) fmt --check

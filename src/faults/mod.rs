@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make folders of their own and damage them")]
 
 mod disk;
+mod flips;
 mod full;
 mod random;
 mod store;

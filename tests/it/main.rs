@@ -14,6 +14,7 @@ mod gc;
 mod hooks;
 mod identity;
 mod init;
+mod kills;
 mod registry;
 mod runs;
 mod sandbox;
