@@ -35,7 +35,7 @@ demo: build ## Train, register and verify a model in a new project below target/
 	@scripts/demo
 
 test: ## Run all tests
-	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && $(CARGO) test $(release)
+	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && scripts/test-services $(CARGO) test $(release)
 
 test-slow: ## Run the tests with faults for many rounds: 1,000 power cuts, 200 kills
 	GIT_ML_FAULTS=$(or $(ROUNDS),1000) $(CARGO) test --release --locked --lib faults::

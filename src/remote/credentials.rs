@@ -34,21 +34,22 @@ pub(super) fn amazon(builder: AmazonS3Builder, environment: &Environment) -> Res
             builder = builder.with_config(key, value);
         }
     }
-    if !profile.has_keys() && environment.variable("AWS_ACCESS_KEY_ID").is_none() {
-        if let Some(way) = profile.unsupported() {
-            let problem = format!(
-                "the profile `{}` uses {way}; `eval \"$(aws configure export-credentials --format env)\"` passes them on",
-                profile.name
-            );
-            return Err(problem);
-        }
+    let has_keys = profile.value("aws_access_key_id").is_some() || environment.variable("AWS_ACCESS_KEY_ID").is_some();
+    if let Some(way) = profile.unsupported().filter(|_| !has_keys) {
+        let pass_on = "`eval \"$(aws configure export-credentials --format env)\"` passes them on";
+        return Err(format!("the profile `{}` uses {way}; {pass_on}", profile.name));
     }
+    let pair = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey];
     for (name, value) in environment.starting_with("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(builder)
+    match pair.map(|key| builder.get_config_value(&key).is_some()) {
+        [true, false] => Err("there is an AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY".to_owned()),
+        [false, true] => Err("there is an AWS_SECRET_ACCESS_KEY and no AWS_ACCESS_KEY_ID".to_owned()),
+        _ => Ok(builder),
+    }
 }
 
 /// What the environment says, and the credentials that `gcloud auth application-default login` leaves.
@@ -110,10 +111,6 @@ impl Profile {
 
     fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    fn has_keys(&self) -> bool {
-        self.value("aws_access_key_id").is_some()
     }
 
     /// A way to credentials that needs Amazon's own tools.

@@ -4,8 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::RemoteError;
 use super::index::{self, IndexedPack};
 use super::layout::{DOOMED, INDEXES, doomed_of, index_name, index_of};
@@ -13,7 +11,7 @@ use super::objects::{Listed, Objects};
 use super::{ObjectError, parallel};
 use crate::files::{self, Durability};
 use crate::id::{Digest, PackId};
-use crate::store::{Key, Location};
+use crate::store::{Index, Key, Location, NewPacks};
 
 /// How often a listing is made anew when what it named is gone.
 const ATTEMPTS: u32 = 4;
@@ -21,8 +19,7 @@ const ATTEMPTS: u32 = 4;
 /// What a remote has at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    /// Every entry of every pack, sorted by what they are found by.
-    entries: Vec<Location>,
+    index: Index,
     /// The packs that the index names, with their sizes.
     packs: HashMap<PackId, u64>,
     /// Packs that will be removed: what only they have counts as missing for whoever pushes.
@@ -63,46 +60,41 @@ impl View {
 
     fn new(indexes: Vec<(Digest, Result<Vec<IndexedPack>, String>)>, doomed: BTreeSet<PackId>) -> Self {
         let mut view = Self { doomed, ..Self::default() };
+        let mut packs = NewPacks::new();
         for (name, index) in indexes {
             view.names.insert(name);
             match index {
                 Ok(index) => {
                     for IndexedPack { id, bytes, entries } in index {
-                        // Two that pushed the same pack at once have both listed it.
-                        if view.packs.insert(id, bytes).is_none() {
-                            view.entries.extend(entries.into_iter().map(|entry| Location { pack: id, entry }));
-                        }
+                        view.packs.insert(id, bytes);
+                        packs.insert(id, entries);
                     }
                 }
                 Err(problem) => view.damaged = Some((index_name(&name), problem)),
             }
         }
-        view.entries.par_sort_unstable_by_key(|location| (location.entry.header.key, location.pack));
+        view.index = Index::of(&packs);
         view
-    }
-
-    /// The places of an entry.
-    fn places(&self, key: &Key) -> &[Location] {
-        let start = self.entries.partition_point(|location| location.entry.header.key < *key);
-        let count = self.entries[start..].iter().take_while(|location| location.entry.header.key == *key).count();
-        &self.entries[start..start + count]
     }
 
     /// Where an entry is; in a pack that stays, where there is a choice.
     pub(crate) fn find(&self, key: &Key) -> Option<Location> {
-        let found = self.places(key);
+        let found = self.index.find(key);
         let stays = found.iter().find(|location| !self.doomed.contains(&location.pack));
         stays.or(found.first()).copied()
     }
 
     /// Whether an entry is in a pack that stays.
     pub(crate) fn keeps(&self, key: &Key) -> bool {
-        self.places(key).iter().any(|location| !self.doomed.contains(&location.pack))
+        if self.doomed.is_empty() {
+            return self.index.contains(key);
+        }
+        self.index.find(key).iter().any(|location| !self.doomed.contains(&location.pack))
     }
 
     /// Whether an entry is there at all.
     pub(crate) fn contains(&self, key: &Key) -> bool {
-        !self.places(key).is_empty()
+        self.index.contains(key)
     }
 
     /// Whether a pack will be removed.
