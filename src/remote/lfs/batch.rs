@@ -41,7 +41,7 @@ impl Operation {
 pub(super) struct Request<'r> {
     pub(super) operation: Operation,
     pub(super) transfers: [&'static str; 1],
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub(super) reference: Option<Reference<'r>>,
     pub(super) objects: Vec<Object>,
 }

@@ -228,6 +228,9 @@ fn batch(asked: &Value, port: u16, state: &State) -> Reply {
     let is_upload = asked["operation"] == "upload";
     if is_upload {
         assert_eq!(asked["ref"]["name"], "refs/ml/lfs");
+    } else {
+        // Servers that check what they are asked take no null.
+        assert_eq!(asked.get("ref"), None);
     }
     let link = |path: &str| {
         let header = state.required.as_ref().filter(|required| required.starts_with("RemoteAuth"));
