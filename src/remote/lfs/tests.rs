@@ -5,7 +5,6 @@ mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,16 +22,19 @@ struct Sandbox {
 impl Sandbox {
     fn new() -> Self {
         let sandbox = Self { folder: tempfile::tempdir().unwrap(), server: Server::start() };
-        git(sandbox.folder.path(), &["init", "-q", "--bare", "origin.git"]);
         for name in ["one", "two"] {
-            sandbox.clone_as(name);
+            sandbox.make_clone(name);
         }
+        git(&sandbox.folder.path().join("one"), &["init", "-q", "--bare", "../origin.git"]);
         sandbox
     }
 
-    fn clone_as(&self, name: &str) -> PathBuf {
+    fn make_clone(&self, name: &str) {
         let clone = self.folder.path().join(name);
-        git(self.folder.path(), &["clone", "-q", "origin.git", name]);
+        fs::create_dir(&clone).unwrap();
+        Repository::init(&clone).unwrap();
+        let origin = self.folder.path().join("origin.git");
+        git(&clone, &["remote", "add", "origin", origin.to_str().unwrap()]);
         for (key, value) in [
             ("user.name", "Ada"),
             ("user.email", "ada@example.org"),
@@ -42,7 +44,6 @@ impl Sandbox {
         ] {
             git(&clone, &["config", key, value]);
         }
-        clone
     }
 
     fn objects(&self, clone: &str) -> LfsObjects {
@@ -78,12 +79,8 @@ impl Sandbox {
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.args(arguments).current_dir(folder);
-    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let output = Repository::discover(folder).unwrap().run_git(arguments).unwrap();
+    String::from_utf8(output).unwrap()
 }
 
 fn pattern(length: usize) -> Vec<u8> {
