@@ -8,6 +8,7 @@ mod disk;
 mod flips;
 mod full;
 mod random;
+mod runs;
 mod store;
 mod work_tree;
 

@@ -65,7 +65,7 @@ fn acts(random: &mut Random, pointers: &'static RefCell<BTreeMap<&'static str, V
     ]
 }
 
-fn new_repository(folder: &Path) {
+pub(super) fn new_repository(folder: &Path) {
     let repository = Repository::init(folder).unwrap();
     repository.set_config("user.name", "Ada Tester").unwrap();
     repository.set_config("user.email", "ada@example.com").unwrap();

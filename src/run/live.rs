@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,7 @@ use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
 use super::{Ended, Launch, Observer, Run, RunError, RunOutput, RunStatus, names};
-use crate::files::{self, Durability, FileLock, LockError, Wait};
+use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
 use crate::track::{ArtifactType, TrackError, Workspace};
@@ -139,7 +140,10 @@ pub(super) fn sweep(workspace: &Workspace) {
         let name = name.to_string_lossy();
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
-        if name.starts_with(LEAVING) || name.starts_with(STARTING) && age > LONG_ENOUGH {
+        // What a power cut left of a run that had just begun.
+        let is_torn = || name.parse::<RunId>().is_ok() && !entry.path().join(RECORD).exists();
+        let is_old = age > LONG_ENOUGH;
+        if name.starts_with(LEAVING) || is_old && (name.starts_with(STARTING) || is_torn()) {
             // Somebody else may be removing it too; what is left is found next time.
             let _ = files::remove_dir_all(&entry.path());
         }
@@ -286,7 +290,11 @@ impl LiveRun {
 fn make_folder(starting: &Path, folder: &Path, run: &Run) -> Result<FileLock, RunError> {
     files::create_dir_all(&starting.join("scratch"))?;
     let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
-    files::publish(&starting.join(RECORD), run.to_toml()?.as_bytes(), Durability::Buffered)?;
+    let place = starting.join(RECORD);
+    let mut record = Draft::new_in(starting)?;
+    record.write_all(run.to_toml()?.as_bytes()).map_err(|source| FileError::new("write", &place, source))?;
+    // A record that a power cut tore would be in the way of all who look at runs; a folder without one is not.
+    record.seal(Durability::Synced)?.publish(&place)?;
     files::move_dir(starting, folder)?;
     Ok(lock)
 }
