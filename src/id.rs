@@ -40,7 +40,14 @@ fn hex_value(digit: u8) -> Option<u8> {
 }
 
 fn write_hex(bytes: &[u8], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Manifests have one for each file, so this does not go through the formatting of numbers.
+    let mut text = [0; 64];
+    let pairs = text.as_chunks_mut::<2>().0;
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+    }
+    formatter.write_str(std::str::from_utf8(&text[..2 * bytes.len().min(32)]).unwrap_or_default())
 }
 
 macro_rules! hex_id {

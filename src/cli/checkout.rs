@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::track::CheckedOut;
+use crate::track::{CheckedOut, CheckoutOptions, Done};
 use crate::words::count;
 
 use super::output::{Bar, print_json, print_line};
@@ -38,9 +38,12 @@ struct Row<'a> {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let paths = workspace.scope(&context.folder, &args.paths)?;
-    let all = workspace.checkout(&paths, args.force, &Bar::new(context))?;
+    let read_only = context.config(&workspace)?.checkout.read_only;
+    let options = CheckoutOptions { force: args.force, read_only };
+    let Done { artifacts: all, faulty } = workspace.checkout(&paths, options, &Bar::new(context))?;
     if args.json {
-        return print_json(&all.iter().map(row).collect::<Vec<_>>());
+        print_json(&all.iter().map(row).collect::<Vec<_>>())?;
+        return Failure::of_pointers(faulty);
     }
     for CheckedOut { path, written, removed, left } in &all {
         if written + removed > 0 {
@@ -52,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             context.warn(&format!("{path}: left {left} alone that it does not have: see `git ml status {path}`"));
         }
     }
-    Ok(())
+    Failure::of_pointers(faulty)
 }
 
 fn row(checked_out: &CheckedOut) -> Row<'_> {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::config::ConfigError;
 use crate::diff::DiffError;
-use crate::files::{FileError, LockError};
+use crate::files::{FileError, LockError, RelPath};
 use crate::git::GitError;
 use crate::hooks::HookError;
 use crate::init::InitError;
@@ -127,6 +127,16 @@ impl Failure {
             eprintln!("hint: {hint}");
         }
         self.exit_code()
+    }
+
+    /// Tells of pointers that are not valid, when all else is done and said.
+    pub(super) fn of_pointers(faulty: Vec<(RelPath, TrackError)>) -> Result<(), Self> {
+        let mut failures = faulty.into_iter().map(|(_, error)| Self::from(error));
+        let Some(last) = failures.next_back() else { return Ok(()) };
+        for failure in failures {
+            let _ = failure.report();
+        }
+        Err(last)
     }
 
     /// Whether all was said already.
@@ -442,6 +452,9 @@ fn track_hint(error: &TrackError) -> Option<String> {
         TrackError::NotStored { path, .. } => {
             Some(format!("`git ml pull` fetches it from a remote, `git ml status {path}` shows how it stands"))
         }
+        TrackError::OneName { .. } => Some(
+            "nothing was changed: check it out on a file system that tells them apart, or rename one there".to_owned(),
+        ),
         TrackError::Changed { .. } => Some("run it again when nothing writes there".to_owned()),
         TrackError::Pointer { path, .. } => {
             Some(format!("bring back the committed one: `git checkout -- {}`", path.display()))

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::git::Repository;
 use crate::hooks::{self, Changed, Installed, Outcome, Uploaded};
 use crate::id::CommitId;
+use crate::track::{CheckoutOptions, Workspace};
 use crate::words::{count, size};
 
 use super::output::{Bar, print_line};
@@ -69,10 +70,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         Command::Uninstall { force } => report(context, &hooks::uninstall(&repository(context)?, *force)?),
         Command::PostCheckout { previous, flag, .. } => {
             let previous = previous.parse::<CommitId>().ok().filter(|id| *id.as_bytes() != [0; 20]);
-            after(context, &|workspace, bar| hooks::after_checkout(workspace, previous, flag == "1", bar))
+            after(context, &|workspace, options, bar| {
+                hooks::after_checkout(workspace, previous, flag == "1", options, bar)
+            })
         }
         Command::PostMerge { squash } => {
-            after(context, &|workspace, bar| hooks::after_merge(workspace, squash == "1", bar))
+            after(context, &|workspace, options, bar| hooks::after_merge(workspace, squash == "1", options, bar))
         }
         Command::PrePush { remote, url: _ } => {
             let mut input = String::new();
@@ -113,26 +116,25 @@ fn report(context: &Context, hooks: &[Installed]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A hook for which git's work is done.
+type AfterGit<'a> = dyn Fn(&Workspace, CheckoutOptions, &Bar) -> Result<Changed, hooks::HookError> + 'a;
+
 /// Runs a hook for which git's work is done: whatever goes wrong is a warning.
-fn after(
-    context: &Context,
-    hook: &dyn Fn(&crate::track::Workspace, &Bar) -> Result<Changed, hooks::HookError>,
-) -> Result<(), Failure> {
+fn after(context: &Context, hook: &AfterGit<'_>) -> Result<(), Failure> {
     if let Err(failure) = try_after(context, hook) {
         context.warn(&format!("tracked data stays as it is: {failure}"));
     }
     Ok(())
 }
 
-fn try_after(
-    context: &Context,
-    hook: &dyn Fn(&crate::track::Workspace, &Bar) -> Result<Changed, hooks::HookError>,
-) -> Result<(), Failure> {
+fn try_after(context: &Context, hook: &AfterGit<'_>) -> Result<(), Failure> {
     let workspace = context.workspace()?;
-    if context.config(&workspace)?.hooks.checkout == Some(false) {
+    let config = context.config(&workspace)?;
+    if config.hooks.checkout == Some(false) {
         return Ok(());
     }
-    let Changed { updated, warnings } = hook(&workspace, &Bar::new(context))?;
+    let options = CheckoutOptions { force: false, read_only: config.checkout.read_only };
+    let Changed { updated, warnings } = hook(&workspace, options, &Bar::new(context))?;
     for done in updated {
         let (written, removed) = (count(done.written as u64, "file"), count(done.removed as u64, "file"));
         context.say(&match (done.written, done.removed) {

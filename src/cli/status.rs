@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::id::{ArtifactId, CommitId};
 use crate::remote::{Configured, Remote, configured};
-use crate::track::{POINTER_SUFFIX, State, Status, Workspace};
+use crate::track::{POINTER_SUFFIX, State, Status, Statuses, Workspace};
 use crate::words::{printable, size};
 
 use super::output::{Align, Table, print_json, print_line, shell_word};
@@ -48,7 +48,7 @@ struct Row<'a> {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let paths = workspace.scope(&context.folder, &args.paths)?;
-    let statuses = workspace.status(&paths)?;
+    let Statuses { artifacts: statuses, faulty } = workspace.status(&paths)?;
     let remotes = remotes(context, &workspace);
     if args.json {
         let head = workspace.repository.head()?;
@@ -56,11 +56,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         for status in &statuses {
             artifacts.push(row(&workspace, status, &remotes)?);
         }
-        return print_json(&Document { artifacts, branch: head.branch, head: head.commit });
+        print_json(&Document { artifacts, branch: head.branch, head: head.commit })?;
+        return Failure::of_pointers(faulty);
     }
     if statuses.is_empty() {
-        context.say("nothing is tracked yet: `git ml track PATH`");
-        return Ok(());
+        if faulty.is_empty() {
+            context.say("nothing is tracked yet: `git ml track PATH`");
+        }
+        return Failure::of_pointers(faulty);
     }
     let columns = [
         ("STATE", Align::Left),
@@ -88,7 +91,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             print_line(&format!("{}: not on the remote {remote}: `git ml push {remote}`", status.path))?;
         }
     }
-    Ok(())
+    Failure::of_pointers(faulty)
 }
 
 /// The remotes that can be reached.

@@ -90,7 +90,7 @@ fn warn_of_changed_data(context: &Context, workspace: &Workspace, experiment: &E
     let Ok(recipe) = Recipe::new(experiment, &options.overrides) else { return };
     let Ok(path) = RelPath::new(recipe.data) else { return };
     let Ok(statuses) = workspace.status(std::slice::from_ref(&path)) else { return };
-    if statuses.iter().any(|status| status.path == path && status.state == State::Modified) {
+    if statuses.artifacts.iter().any(|status| status.path == path && status.state == State::Modified) {
         context.warn(&format!("{path} has changes that are not tracked; the training reads it as it was tracked"));
         context.say(&format!("hint: `git ml track {}` tracks it as it is now", shell_word(path.as_str())));
     }

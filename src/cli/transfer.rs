@@ -10,7 +10,7 @@ use crate::git::GitError;
 use crate::id::ArtifactId;
 use crate::registry::Registry;
 use crate::remote::{Configured, Remote, RemoteError, Transferred, configured, parse_rate};
-use crate::track::{TrackError, Workspace};
+use crate::track::{CheckoutOptions, Done, TrackError, Workspace};
 use crate::words::{count, size};
 
 use super::output::{Bar, print_json, print_line};
@@ -87,14 +87,16 @@ pub(crate) fn pull(context: &Context, args: &PullArgs) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     workspace.repository.work_dir()?;
     let (transferred, paths) = fetch_into(context, &workspace, &args.from, &args.common, "pulled")?;
-    let changed = workspace.checkout(&paths, false, &Bar::new(context))?;
+    let read_only = context.config(&workspace)?.checkout.read_only;
+    let options = CheckoutOptions { force: false, read_only };
+    let Done { artifacts: changed, faulty } = workspace.checkout(&paths, options, &Bar::new(context))?;
     if transferred.artifacts == 0 && changed.is_empty() {
         context.say("the data is as the pointers say");
     }
     for artifact in changed {
         context.say(&format!("{}: {} written", artifact.path, count(artifact.written as u64, "file")));
     }
-    Ok(())
+    Failure::of_pointers(faulty)
 }
 
 pub(crate) fn fetch(context: &Context, args: &FetchArgs) -> Result<(), Failure> {

@@ -62,6 +62,8 @@ pub struct Config {
     pub remotes: BTreeMap<String, Remote>,
     /// What git's hooks check.
     pub hooks: Hooks,
+    /// How data is written to the work tree.
+    pub checkout: Checkout,
     /// Conditions for promotions, by alias, and for pushes.
     pub gates: BTreeMap<String, Gate>,
 }
@@ -140,6 +142,15 @@ pub struct PrePush {
     pub upload: Option<bool>,
     /// The remote that gets them; by default the one that is called like git's remote, or the only one.
     pub remote: Option<String>,
+}
+
+/// How data is written to the work tree.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Checkout {
+    /// Whether the files that are written cannot be written to any more.
+    #[serde(alias = "read_only")]
+    pub read_only: bool,
 }
 
 /// Conditions, all of which must hold.

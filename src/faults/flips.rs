@@ -66,7 +66,7 @@ fn a_flipped_bit_is_found_and_never_read() {
         if is_cache {
             assert_eq!(errors, 0, "{:?}", report.findings);
             // One that was damaged is made anew.
-            for status in workspace.status(&[]).unwrap() {
+            for status in workspace.status(&[]).unwrap().artifacts {
                 assert_eq!(status.state, State::Clean);
             }
         } else {

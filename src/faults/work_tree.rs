@@ -14,7 +14,7 @@ use crate::files::trace::{self, Trace};
 use crate::git::Repository;
 use crate::id::Digest;
 use crate::store::StoreError;
-use crate::track::{Silent, State, TrackError, TrackOptions, Workspace};
+use crate::track::{CheckoutOptions, Silent, State, TrackError, TrackOptions, Workspace};
 
 /// Writes a file as the user, or removes it.
 pub(super) type Change<'a> = &'a dyn Fn(&str, Option<&[u8]>);
@@ -34,7 +34,7 @@ fn track(target: &'static str) -> Box<dyn Fn(&Workspace) -> Result<(), TrackErro
 }
 
 fn checkout(target: &'static str) -> Box<dyn Fn(&Workspace) -> Result<(), TrackError>> {
-    Box::new(move |workspace| workspace.checkout(&[path(target)], false, &Silent).map(drop))
+    Box::new(move |workspace| workspace.checkout(&[path(target)], CheckoutOptions::default(), &Silent).map(drop))
 }
 
 /// The acts of the play. `pointers` has what the pointers were, for the acts in which git brings an old one back.
@@ -189,12 +189,12 @@ pub(super) fn finish(there: &Path, acts: &[Act], stages: &[Files], mark: usize) 
         result.unwrap();
     }
     // A checkout that had returned may be torn: the store has all of it.
-    workspace.checkout(&[], false, &Silent).unwrap();
+    workspace.checkout(&[], CheckoutOptions::default(), &Silent).unwrap();
     let mut differing = disk::differing(&work_tree(there), &stages[2 * number + 2]);
     // The pointer goes first and the rule for git second: the rule alone does no harm, and is the user's to remove.
     differing.retain(|path| !(is_untracked && path == Path::new(".gitignore")));
     assert_eq!(differing, NOTHING);
-    for status in workspace.status(&[]).unwrap() {
+    for status in workspace.status(&[]).unwrap().artifacts {
         assert_eq!(status.state, State::Clean, "{status:?}");
     }
     // Drafts of packs go with the next writer.

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::disk;
+use super::{Access, disk};
 
 /// A file could not be written, made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +56,14 @@ pub struct Draft {
 
 /// Where a draft is. Dropping it removes what is there.
 #[derive(Debug)]
-struct DraftPath {
+pub(super) struct DraftPath {
     path: PathBuf,
     is_published: bool,
 }
 
 impl DraftPath {
     /// A name in `folder` that `make` could make something under.
-    fn new_in<T>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<T>) -> io::Result<(T, Self)> {
+    pub(super) fn new_in<T>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<T>) -> io::Result<(T, Self)> {
         let mut code = None;
         let make = |path: &Path| make(path).inspect_err(|error| code = error.raw_os_error());
         let named = tempfile::Builder::new().prefix(Draft::PREFIX).make_in(folder, make);
@@ -72,6 +72,12 @@ impl DraftPath {
         let (made, path) = named.into_parts();
         let path = path.keep().map_err(|error| error.error)?;
         Ok((made, Self { path, is_published: false }))
+    }
+
+    /// Leaves what was made to whoever asks for its place.
+    pub(super) fn keep(mut self) -> PathBuf {
+        self.is_published = true;
+        self.path.clone()
     }
 
     fn publish(mut self, place: &Path) -> io::Result<()> {
@@ -144,9 +150,14 @@ impl Draft {
 
     /// Moves the draft to `place` in one step, replacing a file there; `executable` lets it be run.
     pub fn publish(self, place: &Path, executable: bool, durability: Durability) -> Result<(), FileError> {
+        self.publish_as(place, Access { executable, read_only: false }, durability)
+    }
+
+    /// Moves the draft to `place` in one step, replacing a file there, for those who have `access`.
+    pub fn publish_as(self, place: &Path, access: Access, durability: Durability) -> Result<(), FileError> {
         let fail = |source| FileError::new("write", place, source);
-        if executable {
-            self.make_executable().map_err(fail)?;
+        if access != Access::default() {
+            self.restrict(access).map_err(fail)?;
         }
         if durability == Durability::Synced {
             disk::sync(&self.file, self.path()).map_err(fail)?;
@@ -167,11 +178,12 @@ impl Draft {
         Ok(SealedDraft { path: self.path })
     }
 
-    /// Lets those run the file who may read it.
-    fn make_executable(&self) -> io::Result<()> {
+    /// Lets those run the file who may read it, and nobody write it, as far as `access` says so.
+    fn restrict(&self, access: Access) -> io::Result<()> {
         let mode = self.file.metadata()?.permissions().mode();
-        let permissions = Permissions::from_mode(mode | (mode & 0o444) >> 2);
-        disk::set_permissions(&self.file, self.path(), permissions)
+        let mode = if access.executable { mode | (mode & 0o444) >> 2 } else { mode };
+        let mode = if access.read_only { mode & !0o222 } else { mode };
+        disk::set_permissions(&self.file, self.path(), Permissions::from_mode(mode))
     }
 }
 

@@ -39,6 +39,15 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     )
 }
 
+/// Makes a file that is not there yet, for writing by those that `mode` and the umask let.
+pub(super) fn create_as(path: &Path, mode: u32) -> io::Result<File> {
+    step!(
+        path,
+        |file: &File| Step::Create { path: path.to_path_buf(), node: node_of(file) },
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+    )
+}
+
 /// Opens a file to write behind its end, and makes it if it is not there.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
     step!(

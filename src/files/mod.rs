@@ -5,6 +5,7 @@
 
 mod atomic;
 mod disk;
+mod folder;
 mod lock;
 mod path;
 #[cfg(test)]
@@ -14,5 +15,6 @@ pub use atomic::{
     Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, move_dir, publish,
     publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
 };
+pub use folder::{Access, DraftFile, DraftFolder};
 pub use lock::{FileLock, LockError, Wait};
 pub use path::{RelPath, UnsafePath, check_length, resolve_beneath};

@@ -1,6 +1,6 @@
 //! Reading commits, trees and files from the object database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::bstr::ByteSlice;
 use gix::revision::walk::Sorting;
@@ -146,6 +146,41 @@ impl Repository {
         }
         files.sort();
         Ok(files)
+    }
+
+    /// The files whose path ends with `suffix` and that two commits do not have alike, sorted. Folders that are the same
+    /// in both are not looked into.
+    pub fn changed_between(&self, old: &CommitId, new: &CommitId, suffix: &str) -> Result<Vec<String>, GitError> {
+        let action = || format!("cannot compare commits {old} and {new}");
+        if old == new {
+            return Ok(Vec::new());
+        }
+        let repository = self.gix();
+        let trees = [find_tree(&repository, old)?, find_tree(&repository, new)?].map(|tree| Some(tree.id));
+        let mut pending = vec![(String::new(), trees)];
+        let mut changed = Vec::new();
+        while let Some((folder, trees)) = pending.pop() {
+            let mut sides: BTreeMap<String, [Option<(gix::objs::tree::EntryMode, gix::ObjectId)>; 2]> = BTreeMap::new();
+            for (side, tree) in trees.into_iter().enumerate() {
+                let Some(tree) = tree else { continue };
+                for entry in repository.find_tree(tree).or_failed(action)?.iter() {
+                    let entry = entry.or_failed(action)?;
+                    let Ok(name) = entry.filename().to_str() else { continue };
+                    sides.entry(format!("{folder}{name}")).or_default()[side] = Some((entry.mode(), entry.object_id()));
+                }
+            }
+            for (path, sides) in sides.into_iter().filter(|(_, [old, new])| old != new) {
+                if path.ends_with(suffix) && sides.iter().flatten().any(|(mode, _)| mode.is_blob()) {
+                    changed.push(path.clone());
+                }
+                let trees = sides.map(|side| side.filter(|(mode, _)| mode.is_tree()).map(|(_, id)| id));
+                if trees != [None, None] {
+                    pending.push((format!("{path}/"), trees));
+                }
+            }
+        }
+        changed.sort();
+        Ok(changed)
     }
 
     /// The first-parent history of a commit, newest first, at most `limit` long.

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rayon::prelude::*;
 
@@ -16,13 +15,32 @@ use crate::store::{Entry, Manifest, StoreError};
 
 use super::compare::{Added, Comparison, Origin, by_path, path_of};
 use super::content;
-use super::export::{folders_of, write_entry};
+use super::folding;
 use super::scan::{Found, Scan, Stat, What, place_of, scan};
-use super::section::{Builder, KnownFile, nanoseconds, now};
+use super::section::{Builder, KnownFile};
 use super::stat_cache::StatCache;
 use super::unsettled::{Torn, Unsettled};
-use super::workspace::{PATIENCE, WorktreeLock};
+use super::workspace::{PATIENCE, Pointers, WorktreeLock, remove_draft};
+use super::write::{FileWriter, ToWrite, check_unchanged};
 use super::{Pointer, Progress, TrackError, Workspace};
+
+/// How to check out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckoutOptions {
+    /// Work that is stored nowhere is overwritten; without, it is an error before anything is changed.
+    pub force: bool,
+    /// Files that are written cannot be written to any more.
+    pub read_only: bool,
+}
+
+/// What a checkout did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What it did with each artifact, sorted by path.
+    pub artifacts: Vec<CheckedOut>,
+    /// The pointers that are not valid, with what is wrong.
+    pub faulty: Vec<(RelPath, TrackError)>,
+}
 
 /// What a checkout did with an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +68,7 @@ struct Plan {
     /// Drafts that a killed process left.
     drafts: Vec<OsString>,
     /// Files to write, with the stats of those they replace.
-    write: Vec<(Entry, Option<Stat>)>,
+    write: Vec<ToWrite>,
     /// Known files, by their numbers, that are not part of the artifact when all is done.
     dropped: Vec<u32>,
     /// Files that stay and had to be read to know that.
@@ -68,21 +86,22 @@ impl Plan {
 }
 
 impl Workspace {
-    /// Brings artifacts in line with their pointers: those at or below `paths`, or all of them. With `force`, work
-    /// that is stored nowhere is overwritten; without, it is an error before anything is changed.
+    /// Brings artifacts in line with their pointers: those at or below `paths`, or all of them. Pointers that are not
+    /// valid are told beside what was done with the others.
     pub fn checkout(
         &self,
         paths: &[RelPath],
-        force: bool,
+        options: CheckoutOptions,
         progress: &dyn Progress,
-    ) -> Result<Vec<CheckedOut>, TrackError> {
+    ) -> Result<Done, TrackError> {
         let lock = self.lock(PATIENCE)?;
         let mut cache = StatCache::load(self.repository.git_dir());
         let mut unsettled = Unsettled::load(self.repository.git_dir());
         let mut done = Vec::new();
         let mut plans = Vec::new();
-        for (path, pointer) in self.selected_pointers(paths)? {
-            match self.plan(&path, pointer, &cache, &unsettled, force)? {
+        let Pointers { valid, faulty } = self.select_pointers(paths)?;
+        for (path, pointer) in valid {
+            match self.plan(&path, pointer, &cache, &unsettled, options)? {
                 Some(plan) => plans.push(plan),
                 None => done.push(CheckedOut { path, written: 0, removed: 0, left: 0 }),
             }
@@ -92,7 +111,7 @@ impl Workspace {
         for mut plan in plans {
             let artifact_id = plan.pointer.id;
             let dropped = std::mem::take(&mut plan.dropped);
-            let (checked_out, files) = self.carry_out(plan, &lock, progress)?;
+            let (checked_out, files) = self.carry_out(plan, options, &lock, progress)?;
             let body = Builder::merge(cache.section(&checked_out.path).as_ref(), &dropped, &files);
             cache.set(&checked_out.path, artifact_id, body);
             // A cache that cannot be written costs time and nothing else.
@@ -102,7 +121,7 @@ impl Workspace {
         // A note that stays costs time only.
         let _ = unsettled.put_right(done.iter().map(|checked_out| &checked_out.path), &lock);
         done.sort_by(|left, right| left.path.cmp(&right.path));
-        Ok(done)
+        Ok(Done { artifacts: done, faulty })
     }
 
     /// Decides what is to be done; nothing, where the work tree holds what the pointer says.
@@ -112,7 +131,7 @@ impl Workspace {
         pointer: Pointer,
         cache: &StatCache,
         unsettled: &Unsettled,
-        force: bool,
+        CheckoutOptions { force, .. }: CheckoutOptions,
     ) -> Result<Option<Plan>, TrackError> {
         let place = resolve_beneath(self.repository.work_dir()?, path)?;
         let section = cache.section(path);
@@ -139,15 +158,18 @@ impl Workspace {
         let Comparison { changed, missing, dropped, read, .. } = comparison;
         let replaced = changed.into_iter().map(|changed| (changed.wanted.into_owned(), Some(changed.found.stat)));
         let new = missing.into_iter().map(|entry| (entry.into_owned(), None));
-        let write: Vec<(Entry, Option<Stat>)> = replaced.chain(new).collect();
+        let write: Vec<ToWrite> = replaced.chain(new).collect();
         for path in write.iter().filter_map(|(entry, _)| entry.path.as_ref()) {
             check_length(&place, path)?;
         }
-        let lacks = |(entry, _): &&(Entry, _)| self.store.contains(&entry.digest).map_or(true, |stored| !stored);
+        let lacks = |(entry, _): &&ToWrite| self.store.contains(&entry.digest).map_or(true, |stored| !stored);
         if let Some((entry, _)) = write.par_iter().with_min_len(256).find_any(lacks) {
             // Where the index cannot be read, this says why.
             self.store.contains(&entry.digest)?;
             return Err(not_stored());
+        }
+        if !write.is_empty() {
+            folding::check(path, &place, manifest.entries())?;
         }
         let Sorted { remove, left, .. } = sorted;
         let remove_folders = folders_in_the_way(&scan, &manifest);
@@ -211,16 +233,17 @@ impl Workspace {
     fn carry_out(
         &self,
         plan: Plan,
+        options: CheckoutOptions,
         lock: &WorktreeLock,
         progress: &dyn Progress,
     ) -> Result<(CheckedOut, Vec<KnownFile>), TrackError> {
-        let Plan { path, place, remove, remove_folders, drafts, write, read, left, .. } = plan;
+        let Plan { path, place, remove, remove_folders, drafts, mut write, read, left, .. } = plan;
         let work_dir = self.repository.work_dir()?;
         for draft in &drafts {
-            files::remove_file(&place.join(draft))?;
+            remove_draft(&place.join(draft))?;
         }
         for (name, stat) in &remove {
-            check_unchanged(&place, name, Some(*stat))?;
+            check_unchanged(&place_of(&place, name), Some(*stat))?;
             files::remove_file(&place_of(&place, name))?;
             remove_empty_folders_above(&place, name);
         }
@@ -230,27 +253,27 @@ impl Workspace {
         let parent = place.parent().unwrap_or(work_dir);
         files::create_dir_all(parent)?;
         // Drafts in an artifact's own folder are found by the walk.
-        let is_beside = write.iter().any(|(entry, _)| entry.path.is_none());
-        let _drafts = if is_beside { Some(lock.announce_drafts(parent)?) } else { None };
-        for folder in folders_of(write.iter().map(|(entry, _)| entry)) {
+        let _drafts = if write.is_empty() { None } else { Some(lock.announce_drafts(parent)?) };
+        let place_of_folder = |folder: &str| {
             let folder = if folder.is_empty() { path.clone() } else { path.join(&RelPath::new(folder)?) };
-            let folder_place = resolve_beneath(work_dir, &folder)?;
-            if folder_place.is_symlink() {
+            let place = resolve_beneath(work_dir, &folder)?;
+            if place.is_symlink() {
                 let reason = "a folder on the way is a symbolic link";
                 return Err(UnsafePath { path: folder.to_string(), reason }.into());
             }
-            files::create_dir_all(&folder_place)?;
-        }
+            Ok(place)
+        };
         progress.start(&format!("checking out {path}"), Some(write.iter().map(|(entry, _)| entry.size).sum()));
-        let written: Result<Vec<KnownFile>, TrackError> = write
-            .par_iter()
-            .map(|(entry, replaced)| {
-                let name = entry.path.as_ref().map_or("", |path| path.as_str());
-                check_unchanged(&place, OsStr::new(name), *replaced)?;
-                let modified = write_entry(&self.store, entry, &place, progress)?;
-                known_as_written(&place, name, entry, modified)
-            })
-            .collect();
+        let writer = FileWriter {
+            store: &self.store,
+            place_of_folder: &place_of_folder,
+            read_only: options.read_only,
+            progress,
+        };
+        let written = match write.as_slice() {
+            [file @ (Entry { path: None, .. }, _)] => writer.write_single(file, &place).map(|file| vec![file]),
+            _ => writer.write_all(&mut write),
+        };
         progress.finish();
         let written = written?;
         let checked_out = CheckedOut { path, written: written.len(), removed: remove.len(), left };
@@ -337,28 +360,6 @@ fn digest_of(place: &Path, found: &Found) -> Result<Option<Digest>, TrackError> 
         Err(TrackError::Changed { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Fails if what stands at a path is not what stood there when its fate was decided.
-fn check_unchanged(root: &Path, name: &OsStr, planned: Option<Stat>) -> Result<(), TrackError> {
-    let place = place_of(root, name);
-    let stat = Stat::at(&place)?.filter(|(_, what)| *what != What::Folder).map(|(stat, _)| stat);
-    if stat == planned { Ok(()) } else { Err(TrackError::Changed { path: place }) }
-}
-
-/// What is known of a file that was written a moment ago, and given the time `modified`.
-fn known_as_written(
-    root: &Path,
-    name: &str,
-    entry: &Entry,
-    modified: Option<SystemTime>,
-) -> Result<KnownFile, TrackError> {
-    let place = place_of(root, OsStr::new(name));
-    let (stat, _) = Stat::at(&place)?.ok_or(TrackError::Changed { path: place })?;
-    let is_ours = modified.is_some_and(|modified| stat.modified == nanoseconds(modified));
-    // A file with another time may have been changed since: then nothing is certain before it is read.
-    let checked_at = if is_ours { now() } else { 0 };
-    Ok(KnownFile { path: name.to_owned(), mode: entry.mode, stat, digest: entry.digest, checked_at })
 }
 
 /// Removes the folders between `root` and a file that was removed, as far as they are empty.

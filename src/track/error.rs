@@ -64,6 +64,16 @@ pub enum TrackError {
         /// The artifact.
         id: ArtifactId,
     },
+    /// Two files of an artifact would be one where it is to be written.
+    #[error("{path} has {first} and {second}, which are one name on this file system")]
+    OneName {
+        /// The artifact's path.
+        path: RelPath,
+        /// A file or folder in it.
+        first: String,
+        /// Another.
+        second: String,
+    },
     /// A file changed while it was read.
     #[error("{} changed while it was read", path.display())]
     Changed {

@@ -7,6 +7,7 @@ mod compare;
 mod content;
 mod error;
 mod export;
+mod folding;
 mod ignore;
 mod pointer;
 mod present;
@@ -17,15 +18,16 @@ mod status;
 mod tracking;
 mod unsettled;
 mod workspace;
+mod write;
 
-pub use checkout::CheckedOut;
+pub use checkout::{CheckedOut, CheckoutOptions, Done};
 pub use error::{TrackError, Untrackable};
 pub use pointer::{ArtifactType, Kind, POINTER_SUFFIX, Pointer, PointerError};
 pub use present::WorkTree;
 pub use stat_cache::last_checked_out;
-pub use status::{State, Status};
+pub use status::{State, Status, Statuses};
 pub use tracking::{TrackOptions, Tracked, is_model_file};
-pub use workspace::Workspace;
+pub use workspace::{Pointers, Workspace};
 
 /// Progress of long work, told to whoever shows it. The defaults ignore it.
 pub trait Progress: Sync {

@@ -11,6 +11,7 @@ use super::pointer::POINTER_SUFFIX;
 use super::scan::scan;
 use super::section::Builder;
 use super::stat_cache::StatCache;
+use super::workspace::Pointers;
 use super::{Pointer, TrackError, Workspace};
 
 /// How an artifact in the work tree stands against its pointer.
@@ -55,26 +56,72 @@ pub struct Status {
     pub differing: usize,
 }
 
+/// How artifacts stand.
+#[derive(Debug, Default)]
+pub struct Statuses {
+    /// Those whose pointers can be followed, sorted by path.
+    pub artifacts: Vec<Status>,
+    /// The pointers that are not valid, with what is wrong.
+    pub faulty: Vec<(RelPath, TrackError)>,
+}
+
+/// A status in the making.
+struct Survey<'a> {
+    workspace: &'a Workspace,
+    cache: &'a StatCache,
+    /// The pointers that git has.
+    tracked: &'a BTreeSet<RelPath>,
+    statuses: Statuses,
+    /// Sections of what had to be read.
+    learned: Vec<(RelPath, ArtifactId, Vec<u8>)>,
+}
+
+impl Survey<'_> {
+    fn add(&mut self, pointers: Pointers) -> Result<(), TrackError> {
+        for (path, pointer) in pointers.valid {
+            let pointer_in_git = self.tracked.contains(&path.with_suffix(POINTER_SUFFIX)?);
+            let (status, learned) = self.workspace.status_of(path, pointer, pointer_in_git, self.cache)?;
+            self.learned.extend(learned.map(|body| (status.path.clone(), status.pointer.id, body)));
+            self.statuses.artifacts.push(status);
+        }
+        self.statuses.faulty.extend(pointers.faulty);
+        Ok(())
+    }
+}
+
 /// How many differing files are named.
 const NAMED_CHANGES: usize = 5;
 
 impl Workspace {
     /// How artifacts stand: those at or below `paths`, or all of them.
-    pub fn status(&self, paths: &[RelPath]) -> Result<Vec<Status>, TrackError> {
-        let pointers = self.selected_pointers(paths)?;
-        let in_git: BTreeSet<RelPath> = self.repository.tracked_with_suffix(POINTER_SUFFIX)?.into_iter().collect();
+    pub fn status(&self, paths: &[RelPath]) -> Result<Statuses, TrackError> {
+        self.repository.work_dir()?;
+        let tracked: BTreeSet<RelPath> = self.repository.tracked_with_suffix(POINTER_SUFFIX)?.into_iter().collect();
         let cache = StatCache::load(self.repository.git_dir());
-        let mut learned_sections = Vec::new();
-        let mut statuses = Vec::new();
-        for (path, pointer) in pointers {
-            let pointer_in_git = in_git.contains(&path.with_suffix(POINTER_SUFFIX)?);
-            let (status, learned) = self.status_of(path, pointer, pointer_in_git, &cache)?;
-            learned_sections.extend(learned.map(|body| (status.path.clone(), status.pointer.id, body)));
-            statuses.push(status);
+        let (statuses, learned) = (Statuses::default(), Vec::new());
+        let mut survey = Survey { workspace: self, cache: &cache, tracked: &tracked, statuses, learned };
+        if paths.is_empty() {
+            let mut pointers = Pointers::default();
+            tracked.iter().try_for_each(|path| pointers.read(self, path))?;
+            // While git looks for those that it does not know, the others are compared.
+            let (unknown, surveyed) = std::thread::scope(|scope| {
+                let unknown = scope.spawn(|| self.pointers_unknown_to_git());
+                let surveyed = survey.add(pointers);
+                (unknown.join(), surveyed)
+            });
+            surveyed?;
+            let unknown = unknown.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let mut pointers = Pointers::default();
+            unknown.iter().try_for_each(|path| pointers.read(self, path))?;
+            survey.add(pointers)?;
+        } else {
+            survey.add(self.select_pointers(paths)?)?;
         }
-        if !learned_sections.is_empty() {
-            self.remember(&cache, learned_sections);
+        let Survey { mut statuses, learned, .. } = survey;
+        if !learned.is_empty() {
+            self.remember(&cache, learned);
         }
+        statuses.artifacts.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(statuses)
     }
 
@@ -83,11 +130,6 @@ impl Workspace {
         let cache = StatCache::load(self.repository.git_dir());
         let (status, _) = self.status_of(path.clone(), pointer.clone(), true, &cache)?;
         Ok(status.state)
-    }
-
-    /// The artifact that was last tracked at `path` or checked out to it here.
-    pub fn last_known(&self, path: &RelPath) -> Option<ArtifactId> {
-        StatCache::load(self.repository.git_dir()).artifact_at(path)
     }
 
     /// Remembers what had to be read. A cache that cannot be written, or that somebody else is writing, costs time,

@@ -98,8 +98,8 @@ impl Workspace {
         let writer = self.store.writer()?;
         let files = store_files(&writer, path, &scan.files, &Silent)?;
         let manifest = Manifest::new(files.into_iter().map(entry_of).collect::<Result<_, _>>()?)?;
-        writer.add_manifest(&manifest)?;
-        Ok((manifest.id(), manifest, writer.finish()?.stored_bytes))
+        let id = writer.add_manifest(&manifest)?;
+        Ok((id, manifest, writer.finish()?.stored_bytes))
     }
 
     /// Removes the pointer and the ignore rule; the data stays in the work tree and in the store.
@@ -224,8 +224,7 @@ impl Workspace {
         };
         let (manifest, body) = join(section, scan, &read)?;
         drop(read);
-        writer.add_manifest(&manifest)?;
-        let content = Content::new(&manifest, Some(body));
+        let content = Content::new(writer.add_manifest(&manifest)?, &manifest, Some(body));
         drop(manifest);
         Ok((content, writer.finish()?.stored_bytes))
     }
@@ -245,7 +244,7 @@ impl Workspace {
             bytes += if self.store.contains(&file.digest)? { 0 } else { file.stat.size };
         }
         let (manifest, _) = join(section, scan, &read)?;
-        Ok((Content::new(&manifest, None), bytes))
+        Ok((Content::new(manifest.id(), &manifest, None), bytes))
     }
 }
 
@@ -260,10 +259,10 @@ struct Content {
 }
 
 impl Content {
-    fn new(manifest: &Manifest, body: Option<Vec<u8>>) -> Self {
+    fn new(id: ArtifactId, manifest: &Manifest, body: Option<Vec<u8>>) -> Self {
         let has = |name: &str| RelPath::new(name).is_ok_and(|name| manifest.find(&name).is_some());
         Self {
-            id: manifest.id(),
+            id,
             files: manifest.entries().len() as u64,
             bytes: manifest.total_size(),
             looks_like_a_model: MODEL_FILES.into_iter().any(has),

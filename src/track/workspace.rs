@@ -64,18 +64,18 @@ impl WorktreeLock {
     /// Removes the drafts of processes that were killed.
     fn sweep(&self) -> Result<(), TrackError> {
         for draft in drafts_in(&self.drafts) {
-            files::remove_file(&draft)?;
+            remove_draft(&draft)?;
         }
         for draft in self.announcement.parent().into_iter().flat_map(drafts_in) {
             // Others write there without this lock, so only what is surely left over goes.
             let modified = draft.metadata().and_then(|metadata| metadata.modified());
             if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFT_OVER)) {
-                files::remove_file(&draft)?;
+                remove_draft(&draft)?;
             }
         }
         let Ok(folder) = fs::read(&self.announcement) else { return Ok(()) };
         for draft in drafts_in(&self.work_dir.join(OsStr::from_bytes(&folder))) {
-            files::remove_file(&draft)?;
+            remove_draft(&draft)?;
         }
         Ok(files::remove_file(&self.announcement)?)
     }
@@ -83,6 +83,12 @@ impl WorktreeLock {
 
 /// The age of a draft whose process is not at work any more.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
+
+/// Removes a draft: a file, or a folder with files in it.
+pub(super) fn remove_draft(draft: &Path) -> Result<(), FileError> {
+    let is_folder = draft.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    if is_folder { files::remove_dir_all(draft) } else { files::remove_file(draft) }
+}
 
 fn drafts_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -101,6 +107,42 @@ impl Drop for Announcement<'_> {
     fn drop(&mut self) {
         // If it stays, the next command looks for drafts and finds none.
         let _ = files::remove_file(&self.lock.announcement);
+    }
+}
+
+/// Pointers of a work tree.
+#[derive(Debug, Default)]
+pub struct Pointers {
+    /// Those that can be followed, by the path of the data.
+    pub valid: BTreeMap<RelPath, Pointer>,
+    /// The paths of those that are not valid, with what is wrong.
+    pub faulty: Vec<(RelPath, TrackError)>,
+}
+
+impl Pointers {
+    /// Adds the one at `pointer_path`, if there is one.
+    pub(super) fn read(&mut self, workspace: &Workspace, pointer_path: &RelPath) -> Result<(), TrackError> {
+        let work_dir = workspace.repository.work_dir()?;
+        let read = || -> Result<Option<(RelPath, Pointer)>, TrackError> {
+            let Some(pointer) = read_pointer(work_dir, pointer_path)? else { return Ok(None) };
+            Ok(Some((data_path(pointer_path, &pointer_path.under(work_dir))?, pointer)))
+        };
+        match read() {
+            Ok(pointer) => self.valid.extend(pointer),
+            Err(error @ (TrackError::Pointer { .. } | TrackError::UnsafePath(_) | TrackError::Read { .. })) => {
+                self.faulty.push((pointer_path.clone(), error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The pointers, if all of them can be followed; the first fault otherwise.
+    pub(super) fn unless_faulty(mut self) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        match self.faulty.is_empty() {
+            true => Ok(self.valid),
+            false => Err(self.faulty.swap_remove(0).1),
+        }
     }
 }
 
@@ -189,33 +231,44 @@ impl Workspace {
 
     /// Every pointer in the work tree that git knows, and those that it does not know yet, by the path of the data.
     pub fn pointers(&self) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
-        let work_dir = self.repository.work_dir()?;
+        self.all_pointers()?.unless_faulty()
+    }
+
+    /// The same, where a pointer that is not valid does not hide the others.
+    pub fn all_pointers(&self) -> Result<Pointers, TrackError> {
+        self.repository.work_dir()?;
         let mut paths: BTreeSet<RelPath> = self.repository.tracked_with_suffix(POINTER_SUFFIX)?.into_iter().collect();
-        let pattern = format!("*{POINTER_SUFFIX}");
-        let others = ["ls-files", "-z", "--others", "--exclude-standard", "--", &pattern];
-        for name in self.repository.run_git(&others)?.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            // What no artifact can be called is no pointer of ours.
-            paths.extend(std::str::from_utf8(name).ok().and_then(|name| RelPath::new(name).ok()));
-        }
-        let mut pointers = BTreeMap::new();
-        for pointer_path in paths {
-            let Some(pointer) = read_pointer(work_dir, &pointer_path)? else { continue };
-            pointers.insert(data_path(&pointer_path, &pointer_path.under(work_dir))?, pointer);
-        }
+        paths.extend(self.pointers_unknown_to_git()?);
+        let mut pointers = Pointers::default();
+        paths.iter().try_for_each(|path| pointers.read(self, path))?;
         Ok(pointers)
+    }
+
+    /// The paths of pointers in the work tree that git does not know yet.
+    pub(super) fn pointers_unknown_to_git(&self) -> Result<Vec<RelPath>, TrackError> {
+        let pattern = format!("*{POINTER_SUFFIX}");
+        let names = self.repository.run_git(&["ls-files", "-z", "--others", "--exclude-standard", "--", &pattern])?;
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        // What no artifact can be called is no pointer of ours.
+        Ok(names.filter_map(|name| RelPath::new(std::str::from_utf8(name).ok()?).ok()).collect())
     }
 
     /// The pointers at or below `paths`, or all of them; each path has to have one.
     pub fn selected_pointers(&self, paths: &[RelPath]) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        self.select_pointers(paths)?.unless_faulty()
+    }
+
+    /// The same, where a pointer that is not valid does not hide the others, unless it is named.
+    pub(super) fn select_pointers(&self, paths: &[RelPath]) -> Result<Pointers, TrackError> {
         if paths.is_empty() {
-            return self.pointers();
+            return self.all_pointers();
         }
-        let mut selected = BTreeMap::new();
+        let mut selected = Pointers::default();
         let mut folders = Vec::new();
         for path in paths {
             match self.pointer(path) {
                 Ok(pointer) => {
-                    selected.insert(path.clone(), pointer);
+                    selected.valid.insert(path.clone(), pointer);
                 }
                 Err(TrackError::NotTracked { .. }) => folders.push(path),
                 Err(error) => return Err(error),
@@ -224,15 +277,17 @@ impl Workspace {
         if folders.is_empty() {
             return Ok(selected);
         }
-        let pointers = self.pointers()?;
-        for folder in folders {
-            let below = pointers.iter().filter(|(path, _)| path.starts_with(folder));
-            let below: Vec<_> = below.map(|(path, pointer)| (path.clone(), pointer.clone())).collect();
-            if below.is_empty() {
-                return Err(TrackError::NotTracked { path: folder.clone() });
+        let Pointers { valid, faulty } = self.all_pointers()?;
+        for folder in &folders {
+            let below = valid.iter().filter(|(path, _)| path.starts_with(folder));
+            selected.valid.extend(below.map(|(path, pointer)| (path.clone(), pointer.clone())));
+            let is_there = |path: &RelPath| path.starts_with(folder);
+            if !valid.keys().any(is_there) && !faulty.iter().any(|(path, _)| is_there(path)) {
+                return Err(TrackError::NotTracked { path: (*folder).clone() });
             }
-            selected.extend(below);
         }
+        let is_below = |path: &RelPath| folders.iter().any(|folder| path.starts_with(folder));
+        selected.faulty = faulty.into_iter().filter(|(path, _)| is_below(path)).collect();
         Ok(selected)
     }
 
@@ -247,6 +302,25 @@ impl Workspace {
             pointers.insert(path, pointer);
         }
         Ok(pointers)
+    }
+
+    /// The paths of data whose pointers two commits do not have alike, each with the pointer in the first; none where
+    /// that has none, or one that is not valid.
+    pub fn pointers_changed(
+        &self,
+        old: &CommitId,
+        new: &CommitId,
+    ) -> Result<BTreeMap<RelPath, Option<Pointer>>, TrackError> {
+        let mut changed = BTreeMap::new();
+        for name in self.repository.changed_between(old, new, POINTER_SUFFIX)? {
+            // What no artifact can be called is no pointer of ours.
+            let Some(path) = name.strip_suffix(POINTER_SUFFIX).and_then(|path| RelPath::new(path).ok()) else {
+                continue;
+            };
+            let bytes = self.repository.read_at(old, &name, MAX_POINTER)?;
+            changed.insert(path, bytes.and_then(|bytes| Pointer::parse(&bytes).ok()));
+        }
+        Ok(changed)
     }
 
     /// The pointer of the data at `path`.

@@ -133,7 +133,7 @@ fn a_change_within_one_tick_of_the_clock_is_seen() {
         workspace.track(&path, &options, &silent).unwrap();
         file.write_all_at(b"after! ", 0).unwrap();
         let status = workspace.status(&[]).unwrap();
-        assert_eq!(status[0].state, git_ml::track::State::Modified, "round {round}");
+        assert_eq!(status.artifacts[0].state, git_ml::track::State::Modified, "round {round}");
     }
 }
 

@@ -27,3 +27,4 @@ mod sshd;
 mod train;
 mod trust;
 mod verify;
+mod work_tree;
