@@ -152,16 +152,6 @@ fn find_fault_in_plain_name(name: &str, plain: &str) -> Option<&'static str> {
     None
 }
 
-/// Whether a name is of a common kind that has no fault: manifests have millions of them.
-fn is_plainly_fine(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    // No other letter begins a reserved name: aux, com1, con, git~1, lpt1, nul, prn.
-    let starts_fine = bytes.next().is_some_and(|first| {
-        first.is_ascii_digit() || (first.is_ascii_alphabetic() && !b"acglnp".contains(&first.to_ascii_lowercase()))
-    });
-    starts_fine && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-}
-
 fn is_ignored_by_hfs(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }

@@ -56,7 +56,7 @@ impl Folding {
     }
 
     /// Two files or folders of an artifact that have one name.
-    fn find_clash<'e>(self, entries: &'e [Entry]) -> Option<(&'e str, &'e str)> {
+    fn find_clash(self, entries: &[Entry]) -> Option<(&str, &str)> {
         let mut seen: HashMap<String, &str> = HashMap::new();
         let mut paths = entries.iter().filter_map(|entry| entry.path.as_ref()).flat_map(upwards);
         paths.find_map(|path| {

@@ -162,7 +162,7 @@ impl Walk<'_> {
         let mut visited: HashSet<OsString> = HashSet::new();
         while !level.is_empty() {
             let visits: Result<Vec<_>, TrackError> = level.par_iter().map(|folder| self.visit(folder)).collect();
-            for (folder, visit) in level.drain(..).collect::<Vec<_>>().into_iter().zip(visits?) {
+            for (folder, visit) in std::mem::take(&mut level).into_iter().zip(visits?) {
                 let Some(mut visit) = visit else { continue };
                 visited.insert(folder);
                 scan.files.append(&mut visit.files);
