@@ -49,7 +49,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::files::{self, Draft, FileLock, LockError, Wait};
 use crate::id::{ArtifactId, Digest, PackId};
@@ -58,6 +58,9 @@ use crate::id::{ArtifactId, Digest, PackId};
 const MANIFEST_LIMIT: u64 = 1 << 30;
 /// Packs that are kept open for reading.
 const OPEN_PACKS: usize = 64;
+/// The longest step of the clocks that file systems take times from.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+static NO_INDEX: Index = Index::empty();
 /// How long a writer waits for garbage collection.
 const LOCK_WAIT: Wait = Wait::UpTo(Duration::from_secs(60));
 
@@ -67,8 +70,8 @@ const LOCK_WAIT: Wait = Wait::UpTo(Duration::from_secs(60));
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    /// Read on first use, and replaced as a whole.
-    index: RwLock<Option<Arc<Index>>>,
+    /// Read on first use, and replaced as a whole; with the change of the packs' folder that it is as new as.
+    index: RwLock<Option<(Arc<Index>, Option<SystemTime>)>>,
     open_packs: Mutex<HashMap<PackId, Arc<File>>>,
 }
 
@@ -169,7 +172,8 @@ impl Store {
     pub fn rebuild_index(&self) -> Result<(), StoreError> {
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index::remove_segments(&self.index_dir())?;
-        *slot = Some(Arc::new(Index::default().caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new())));
+        let index = NO_INDEX.caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new());
+        *slot = Some((Arc::new(index), None));
         Ok(())
     }
 
@@ -180,7 +184,7 @@ impl Store {
             return Ok(());
         }
         let packs = index::read_packs(&self.list_packs()?);
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Index::of(&packs)));
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::new(Index::of(&packs)), None));
         Ok(())
     }
 
@@ -247,12 +251,12 @@ impl Store {
 
     /// The index as it is in memory, read or made if it is not there yet.
     fn index(&self) -> Result<Arc<Index>, StoreError> {
-        if let Some(index) = &*self.index.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some((index, _)) = &*self.index.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Arc::clone(index));
         }
         self.refresh(NewPacks::new())?;
         match &*self.index.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(index) => Ok(Arc::clone(index)),
+            Some((index, _)) => Ok(Arc::clone(index)),
             None => Ok(Arc::default()),
         }
     }
@@ -261,13 +265,37 @@ impl Store {
     /// of packs that were written just now.
     fn refresh(&self, known: NewPacks) -> Result<bool, StoreError> {
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let listed = self.list_packs()?;
-        if slot.as_ref().is_some_and(|index| index.is_of(&listed)) {
-            return Ok(false);
-        }
-        let current = slot.take().unwrap_or_default();
-        *slot = Some(Arc::new(current.caught_up(&self.index_dir(), &listed, known)));
-        Ok(true)
+        let seen = self.packs_changed();
+        let current = match slot.take() {
+            Some((index, as_of)) if as_of.is_some() && as_of == seen && !index.is_damaged() => {
+                *slot = Some((index, as_of));
+                return Ok(false);
+            }
+            other => other.map(|(index, _)| index),
+        };
+        let listed = match self.list_packs() {
+            Ok(listed) => listed,
+            Err(error) => {
+                *slot = current.map(|index| (index, None));
+                return Err(error);
+            }
+        };
+        let next = match &current {
+            Some(index) if index.is_of(&listed) => Arc::clone(index),
+            current => {
+                let base = current.as_deref().unwrap_or(&NO_INDEX);
+                Arc::new(base.caught_up(&self.index_dir(), &listed, known))
+            }
+        };
+        let is_changed = current.is_none_or(|current| !Arc::ptr_eq(&current, &next));
+        *slot = Some((next, seen));
+        Ok(is_changed)
+    }
+
+    /// When the packs' folder changed last; none if that is so short ago that another change may have the same time.
+    fn packs_changed(&self) -> Option<SystemTime> {
+        let changed = fs::metadata(self.packs_dir()).and_then(|metadata| metadata.modified()).ok()?;
+        changed.elapsed().is_ok_and(|age| age > CLOCK_STEP).then_some(changed)
     }
 
     /// Where an entry is. Packs that came since the index was read are looked for before the answer is nowhere.
