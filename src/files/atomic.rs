@@ -257,6 +257,14 @@ pub fn move_dir(from: &Path, to: &Path) -> Result<(), FileError> {
     disk::rename(from, to).map_err(|source| FileError::new("move a folder to", to, source))
 }
 
+/// Gives a file the present time, as if it had been written now; fine if there is none.
+pub fn freshen(path: &Path) -> Result<(), FileError> {
+    match File::open(path).and_then(|file| file.set_modified(SystemTime::now())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| FileError::new("write", path, source)),
+    }
+}
+
 /// Removes a file or a symbolic link; fine if there is none.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     match disk::remove_file(path) {

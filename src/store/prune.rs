@@ -6,7 +6,7 @@
 //! which the next collection notices.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime};
 
@@ -379,8 +379,11 @@ impl StoreAlone<'_> {
                 copy.is_some_and(|copy| listed.contains_key(copy) && !going.contains_key(copy))
             };
             let entries = store.entries_of(&planned.id);
-            let may_go =
-                entries.is_ok_and(|entries| entries.iter().enumerate().all(|(number, entry)| is_safe(number, entry)));
+            // A writer that found something in it has given it another time.
+            let modified = fs::metadata(&listed[&planned.id]).and_then(|metadata| metadata.modified());
+            let may_go = modified.is_ok_and(|modified| modified == planned.modified)
+                && entries
+                    .is_ok_and(|entries| entries.iter().enumerate().all(|(number, entry)| is_safe(number, entry)));
             if !may_go {
                 going.remove(&planned.id);
                 removed.kept += 1;

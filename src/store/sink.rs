@@ -156,6 +156,8 @@ pub(super) struct Sink {
     index: Arc<Index>,
     /// What this writer has added, or is about to.
     seen: Mutex<HashSet<Key>>,
+    /// Packs of the store that have something of what was added.
+    reused: Mutex<HashSet<PackId>>,
     state: Mutex<State>,
     /// Room was made in `in_flight`, or something failed.
     moved: Condvar,
@@ -191,6 +193,7 @@ impl Sink {
             folder,
             index,
             seen: Mutex::default(),
+            reused: Mutex::default(),
             state: Mutex::default(),
             moved: Condvar::new(),
             sealer: Mutex::default(),
@@ -199,7 +202,18 @@ impl Sink {
 
     /// Whether an entry is new to the store and to this writer. Whoever is told so has to add it.
     fn is_new(&self, key: Key) -> bool {
-        !self.index.contains(&key) && lock(&self.seen).insert(key)
+        match self.index.find(&key).first() {
+            Some(location) => {
+                lock(&self.reused).insert(location.pack);
+                false
+            }
+            None => lock(&self.seen).insert(key),
+        }
+    }
+
+    /// Packs of the store that have something of what was added.
+    pub(super) fn reused(&self) -> HashSet<PackId> {
+        std::mem::take(&mut lock(&self.reused))
     }
 
     /// Compresses a chunk unless it is known.

@@ -122,6 +122,10 @@ impl<'s> Writer<'s> {
             pool.join();
         }
         let (packs, new_chunks) = self.sink.finish()?;
+        // What garbage collection saw unused for long is as good as new now: its grace period begins again.
+        for pack in self.sink.reused() {
+            files::freshen(&self.store.pack_path(&pack))?;
+        }
         if packs.is_empty() {
             return Ok(Written::default());
         }

@@ -28,6 +28,20 @@ fn add(store: &Store, numbers: &BTreeSet<u8>) -> ArtifactId {
     artifact
 }
 
+/// Adds files when the clock says `now`: what the writer wrote or found in use has that time.
+fn add_on_day(store: &Store, numbers: &BTreeSet<u8>, now: SystemTime) -> ArtifactId {
+    let times = || -> BTreeMap<PackId, SystemTime> {
+        let packs = store.packs().unwrap().into_iter();
+        packs.map(|pack| (pack.id, fs::metadata(pack.path).unwrap().modified().unwrap())).collect()
+    };
+    let before = times();
+    let artifact = add(store, numbers);
+    for pack in times().into_iter().filter(|(pack, time)| before.get(pack) != Some(time)).map(|(pack, _)| pack) {
+        File::open(store.pack_path(&pack)).unwrap().set_modified(now).unwrap();
+    }
+    artifact
+}
+
 fn mark(store: &Store, artifacts: impl IntoIterator<Item = ArtifactId>) -> Live {
     store.reread_index().unwrap();
     let mut live = Live::default();
@@ -106,7 +120,7 @@ proptest! {
             let store = sandbox.store();
             match step {
                 Step::Add(files) => {
-                    let artifact = add(&store, &files);
+                    let artifact = add_on_day(&store, &files, start + Duration::from_secs(days * DAY));
                     forgotten.remove(&artifact);
                     named.insert(artifact);
                 }
@@ -129,7 +143,7 @@ proptest! {
                     if !matches!(killed, Killed::AfterNote) {
                         let rewritten = store.rewrite_packs(&plan, &|_| ()).unwrap();
                         if let Some(files) = meanwhile {
-                            let artifact = add(&sandbox.store(), &files);
+                            let artifact = add_on_day(&sandbox.store(), &files, now);
                             forgotten.remove(&artifact);
                             if named.insert(artifact) {
                                 store.refresh(NewPacks::new()).unwrap();
