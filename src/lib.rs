@@ -15,6 +15,7 @@ pub mod files;
 pub mod git;
 pub mod hooks;
 pub mod id;
+pub mod import;
 pub mod init;
 pub mod query;
 pub mod reach;

@@ -13,6 +13,7 @@ use crate::diff::DiffError;
 use crate::files::{FileError, LockError, RelPath};
 use crate::git::GitError;
 use crate::hooks::HookError;
+use crate::import::ImportError;
 use crate::init::InitError;
 use crate::query::QueryError;
 use crate::reach::ReachError;
@@ -76,6 +77,9 @@ pub enum Failure {
     /// A hook failed.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// An import failed.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// Versions could not be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
@@ -170,6 +174,7 @@ impl Failure {
             | Self::File(_)
             | Self::Lock(_)
             | Self::Upkeep(_)
+            | Self::Import(_)
             | Self::Output(_) => ExitCode::from(1),
         }
     }
@@ -190,6 +195,7 @@ impl Failure {
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
             Self::Diff(error) => diff_hint(error),
+            Self::Import(error) => import_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
             Self::Git(error) => git_hint(error),
@@ -235,6 +241,29 @@ fn usage_lines(text: &str) -> Vec<String> {
 /// Messages of others may have several lines and control characters; the first line is what people need.
 fn one_line(text: &str) -> String {
     printable(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+fn import_hint(error: &ImportError) -> Option<String> {
+    match error {
+        ImportError::Nothing { .. } | ImportError::NotKept { .. } => {
+            Some("`git ml track` makes an artifact of any file or folder".to_owned())
+        }
+        ImportError::Changed { .. } => Some("commit that with the tool, or restore it, and run this again".to_owned()),
+        ImportError::Extra { .. } => Some("add it with the tool, or move it away, and run this again".to_owned()),
+        ImportError::Missing { .. } => {
+            Some("fetch it with the tool (`git lfs fetch`, `dvc pull`), or ask who has it".to_owned())
+        }
+        ImportError::Damaged { .. } => Some("fetch it once more with the tool, or ask who has it".to_owned()),
+        ImportError::Malformed { .. } => Some("the tool itself may say more of it".to_owned()),
+        ImportError::Filtered { path } => Some(format!("add `!filter` for {path} to the .gitattributes beside it")),
+        ImportError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
+        ImportError::UnsafePath(_) => Some("rename it, so that it is safe on every system".to_owned()),
+        ImportError::Object(error) => object_hint(error),
+        ImportError::Remote(error) => remote_hint(error),
+        ImportError::Track(error) => track_hint(error),
+        ImportError::Git(error) => git_hint(error),
+        ImportError::File(error) => file_hint(error),
+    }
 }
 
 fn config_hint(error: &ConfigError) -> Option<String> {

@@ -7,7 +7,7 @@ use clap::Command;
 /// Commands by what they are about. One that is in no group is shown under the last heading.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "doctor", "trust"]),
-    ("Artifacts", &["track", "untrack", "status", "checkout", "diff", "manifest", "cat"]),
+    ("Artifacts", &["track", "untrack", "status", "checkout", "diff", "manifest", "cat", "import"]),
     ("Remotes", &["remote", "push", "pull", "fetch"]),
     ("Runs", &["run", "train", "log", "show", "tag", "note", "ui"]),
     ("Inside a run, from any script", &["metric", "param", "output"]),

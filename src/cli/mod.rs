@@ -13,6 +13,7 @@ mod fsck;
 mod gc;
 mod help;
 mod hook;
+mod import;
 mod init;
 mod key_value;
 mod log;
@@ -85,6 +86,7 @@ enum Command {
     Push(transfer::PushArgs),
     Pull(transfer::PullArgs),
     Fetch(transfer::FetchArgs),
+    Import(import::Args),
     Run(run::Args),
     Train(train::Args),
     Metric(metric::Args),
@@ -157,6 +159,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Push(args) => transfer::push(context, args),
         Command::Pull(args) => transfer::pull(context, args),
         Command::Fetch(args) => transfer::fetch(context, args),
+        Command::Import(args) => import::run(context, args),
         Command::Run(args) => run::run(context, args),
         Command::Train(args) => train::run(context, args),
         Command::Metric(args) => metric::run(context, args),

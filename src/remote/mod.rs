@@ -54,7 +54,7 @@ use folder::Folder;
 use layout::{INDEXES, ROOT, ROOT_TEXT, index_of};
 use lfs::LfsObjects;
 use nowhere::Nowhere;
-use objects::Objects;
+pub(crate) use objects::Objects;
 use place::Place;
 use ssh::SshObjects;
 use steady::{Limit, Steady};
@@ -164,18 +164,8 @@ impl Remote {
         store: &Store,
         environment: &Environment,
     ) -> Result<Self, RemoteError> {
-        let objects: Box<dyn Objects> = match place {
-            Place::Folder(folder) => Box::new(Folder::new(folder.clone())),
-            Place::Bucket(bucket) => Box::new(Cloud::bucket(bucket, environment)?),
-            Place::Web { url } => Box::new(Cloud::web(url)?),
-            Place::Ssh(address) => Box::new(SshObjects::new(address.clone(), environment.ssh()?)?),
-            Place::Lfs(git_remote) => {
-                let (repository, ssh) = (environment.repository()?, environment.ssh()?);
-                Box::new(LfsObjects::new(&repository, git_remote, settings.allow_http, ssh)?)
-            }
-        };
-        let steady = Box::new(Steady::new(objects));
-        Ok(Self::with(name, steady, rate_of(name, settings)?, cache_of(settings, store)))
+        let objects = objects_at(place, settings, environment)?;
+        Ok(Self::with(name, objects, rate_of(name, settings)?, cache_of(settings, store)))
     }
 
     fn with(name: &str, objects: Box<dyn Objects>, rate: Option<u64>, cache: Option<PathBuf>) -> Self {
@@ -263,6 +253,32 @@ impl Remote {
             memory::note(cache, &state, artifacts);
         }
     }
+}
+
+/// The objects at the place that `settings` name, whatever they are.
+pub(crate) fn open_objects(
+    settings: &config::Remote,
+    environment: &Environment,
+) -> Result<Box<dyn Objects>, RemoteError> {
+    objects_at(&Place::parse(settings)?, settings, environment)
+}
+
+fn objects_at(
+    place: &Place,
+    settings: &config::Remote,
+    environment: &Environment,
+) -> Result<Box<dyn Objects>, RemoteError> {
+    let objects: Box<dyn Objects> = match place {
+        Place::Folder(folder) => Box::new(Folder::new(folder.clone())),
+        Place::Bucket(bucket) => Box::new(Cloud::bucket(bucket, environment)?),
+        Place::Web { url } => Box::new(Cloud::web(url)?),
+        Place::Ssh(address) => Box::new(SshObjects::new(address.clone(), environment.ssh()?)?),
+        Place::Lfs(git_remote) => {
+            let (repository, ssh) = (environment.repository()?, environment.ssh()?);
+            Box::new(LfsObjects::new(&repository, git_remote, settings.allow_http, ssh)?)
+        }
+    };
+    Ok(Box::new(Steady::new(objects)))
 }
 
 /// The folder of a store for what is known of a remote. It goes by where the remote is, since names are reused.

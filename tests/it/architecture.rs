@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["git", "store", "config"],
     &["track"],
     &["run", "remote", "diff"],
-    &["query", "registry", "train"],
+    &["query", "registry", "train", "import"],
     &["verify", "init", "reach"],
     &["hooks", "tui", "upkeep"],
     &["cli"],

@@ -14,6 +14,7 @@ mod gc;
 mod giftless;
 mod hooks;
 mod identity;
+mod import;
 mod init;
 mod kills;
 mod lfs;

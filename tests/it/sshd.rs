@@ -91,6 +91,7 @@ impl Sshd {
     }
 
     /// The port.
+    #[allow(dead_code, reason = "only the tests of the library ask")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
