@@ -407,6 +407,7 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
             Some("remove that object, then `git ml push` from a clone that has the content".to_owned())
         }
         RemoteError::Unsteady { .. } => Some("push again when no `git ml gc` is at work there".to_owned()),
+        RemoteError::NoTimes { .. } => Some("collect where the objects are, on that machine".to_owned()),
         RemoteError::Unknown { .. } => Some("`git ml remote list` lists them".to_owned()),
         RemoteError::Object(error) => object_hint(error),
         RemoteError::Output(_) => None,

@@ -98,6 +98,12 @@ pub enum RemoteError {
         /// The remote.
         name: String,
     },
+    /// A place that does not say when its objects were written.
+    #[error("the remote `{name}` does not say when its objects were written, so no grace period can be kept")]
+    NoTimes {
+        /// The remote.
+        name: String,
+    },
     /// There is no remote of that name.
     #[error("there is no remote `{name}`")]
     Unknown {

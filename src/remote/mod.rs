@@ -13,6 +13,7 @@
 //! Architecture invariant: a credential is in no configuration file of ours, no error and no `Debug`.
 
 mod cloud;
+mod collect;
 mod configured;
 mod credentials;
 mod entries;
@@ -33,6 +34,7 @@ mod ssh;
 mod steady;
 mod view;
 
+pub use collect::{RemoteCollected, RemoteOptions};
 pub use configured::{Configured, Scope, configure, configured};
 pub use environment::Environment;
 pub use error::RemoteError;

@@ -22,7 +22,7 @@ use crate::store::{
 use crate::track::Progress;
 
 /// How often what was sent may be gone when it is about to be published.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 8;
 
 /// The entries that artifacts consist of.
 #[derive(Debug, Default)]
@@ -171,16 +171,19 @@ impl Remote {
             if round == 0 {
                 transferred.artifacts = needs.artifacts.len() - needs.whole(|key| view.keeps(key)).len();
             }
-            if missing.is_empty() {
+            if missing.is_empty() && sent.packs.is_empty() {
                 break;
             }
-            if round == ROUNDS {
+            if missing.is_empty() {
+                // What a collector marked since the look above is seen by the next one.
+                self.publish(&sent)?;
+                sent = Sent::default();
+                continue;
+            }
+            if round >= ROUNDS {
                 return Err(RemoteError::Unsteady { name: self.name.clone() });
             }
             self.send(store, &local, missing, &view, &mut sent, &mut transferred, progress)?;
-        }
-        if !sent.packs.is_empty() {
-            self.publish(&sent)?;
         }
         let whole: Vec<ArtifactId> = needs.artifacts.iter().map(|(artifact, _)| *artifact).collect();
         self.remember_whole(&whole);

@@ -14,7 +14,7 @@ use crate::id::{Digest, PackId};
 use crate::store::{Index, Key, Location, NewPacks};
 
 /// How often a listing is made anew when what it named is gone.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 8;
 
 /// What a remote has at one moment.
 #[derive(Debug, Default)]
@@ -34,7 +34,6 @@ impl View {
     /// Looks at the remote. Indexes that are in `cache` are not read again, those that are gone are removed from it.
     pub(crate) fn load(objects: &dyn Objects, cache: Option<&Path>) -> Result<Self, RemoteError> {
         for attempt in 1.. {
-            let doomed = objects.list(DOOMED)?.iter().filter_map(|listed| doomed_of(&listed.name)).collect();
             let listed = objects.list(INDEXES)?;
             let listed: Vec<(Digest, Listed)> =
                 listed.into_iter().filter_map(|listed| Some((index_of(&listed.name)?, listed))).collect();
@@ -44,6 +43,13 @@ impl View {
                 Err(RemoteError::Object(ObjectError::NotFound { .. })) if attempt < ATTEMPTS => continue,
                 indexes => indexes?,
             };
+            // A mark goes only after the last index that names its pack. So a pack that has none now, and whose index is
+            // still there afterwards, is not about to go, however long any of this took.
+            let doomed = objects.list(DOOMED)?.iter().filter_map(|listed| doomed_of(&listed.name)).collect();
+            let left: BTreeSet<Digest> = objects.list(INDEXES)?.iter().filter_map(|it| index_of(&it.name)).collect();
+            if indexes.iter().any(|(name, _)| !left.contains(name)) && attempt < ATTEMPTS {
+                continue;
+            }
             let view = Self::new(indexes, doomed);
             cache.into_iter().for_each(|folder| forget_others(folder, &view.names));
             return Ok(view);
@@ -75,6 +81,11 @@ impl View {
         }
         view.index = Index::of(&packs);
         view
+    }
+
+    /// The places of an entry.
+    pub(crate) fn places(&self, key: &Key) -> Vec<Location> {
+        self.index.find(key)
     }
 
     /// Where an entry is; in a pack that stays, where there is a choice.
