@@ -6,13 +6,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::id::ArtifactId;
+use crate::remote::RemoteOptions;
 use crate::store::{Fate, PrunePlan};
-use crate::upkeep::{CollectOptions, Collected, Collection, Unreachable};
+use crate::track::Workspace;
+use crate::upkeep::{CollectOptions, Collected, Collection, Unreachable, collect_remote};
 use crate::words::{count, size};
 
 use super::output::{Align, Bar, Table, print_json, print_line};
+use super::transfer::choose;
 use super::{Context, Failure};
 
+/// How much of a pack on a remote has to be unused before what is in use moves out of it: it has to travel twice.
+const REWRITE_FROM: f64 = 0.5;
 /// How many artifacts that go are listed.
 const SHOWN: usize = 20;
 
@@ -34,6 +39,9 @@ pub(crate) struct Args {
     /// How much unused room to leave rather than write packs anew, of what is used: 10%
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = parse_share)]
     max_unused: f64,
+    /// Collect on this remote instead, in two calls: the first marks what goes, one after the grace period removes it
+    #[arg(long, value_name = "REMOTE")]
+    remote: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -93,6 +101,9 @@ struct Litter {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let bar = Bar::new(context);
+    if let Some(name) = &args.remote {
+        return collect_there(context, args, &workspace, name);
+    }
     let options = CollectOptions { now: SystemTime::now(), grace: args.grace, max_unused: args.max_unused };
     let collection = Collection::plan(&workspace, options, &bar)?;
     let unreachable = collection.unreachable()?;
@@ -141,6 +152,80 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         }
     }
     if args.json { print_json(&document) } else { Ok(()) }
+}
+
+/// What `git ml gc --remote NAME --json` prints.
+#[derive(Debug, Serialize)]
+struct RemoteDocument<'a> {
+    dry_run: bool,
+    grace_s: u64,
+    remote: &'a str,
+    packs: usize,
+    bytes: u64,
+    used: u64,
+    marked: Amount,
+    waiting: Amount,
+    rewritten: Amount,
+    removed: Amount,
+    revived: usize,
+    lost: usize,
+    artifacts_not_whole: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Amount {
+    packs: usize,
+    bytes: u64,
+}
+
+impl From<(usize, u64)> for Amount {
+    fn from((packs, bytes): (usize, u64)) -> Self {
+        Self { packs, bytes }
+    }
+}
+
+fn collect_there(context: &Context, args: &Args, workspace: &Workspace, name: &str) -> Result<(), Failure> {
+    let remote = choose(workspace, Some(name))?.open(workspace, &context.environment())?;
+    let options = RemoteOptions { grace: args.grace, rewrite_from: REWRITE_FROM, dry_run: args.dry_run };
+    let done = collect_remote(workspace, &remote, &options, &Bar::new(context))?;
+    if args.json {
+        return print_json(&RemoteDocument {
+            dry_run: args.dry_run,
+            grace_s: args.grace.as_secs(),
+            remote: name,
+            packs: done.packs.0,
+            bytes: done.packs.1,
+            used: done.used,
+            marked: done.marked.into(),
+            waiting: done.waiting.into(),
+            rewritten: done.rewritten.into(),
+            removed: done.removed.into(),
+            revived: done.revived,
+            lost: done.lost,
+            artifacts_not_whole: done.not_whole,
+        });
+    }
+    let would = if args.dry_run { "would be " } else { "" };
+    let packs = |(number, bytes): (usize, u64)| format!("{}, {}", count(number as u64, "pack"), size(bytes));
+    print_line(&format!("{name}: {}, of which {} is in use", packs(done.packs), size(done.used)))?;
+    let parts = [
+        ("removed", done.removed),
+        ("marked, to be removed by a call after the grace period", done.marked),
+        ("in use and moved out of packs that are little used", done.rewritten),
+        ("marked before, and within its grace period", done.waiting),
+    ];
+    for (what, amount) in parts.into_iter().filter(|(_, amount)| amount.0 > 0) {
+        print_line(&format!("{would}{what}: {}", packs(amount)))?;
+    }
+    if done.not_whole > 0 {
+        let artifacts = count(done.not_whole as u64, "artifact");
+        context.say_more(&format!("{artifacts} that something names: not there, or not whole"));
+    }
+    if done.lost > 0 {
+        let lost = count(done.lost as u64, "pack");
+        context.warn(&format!("{lost} that an index names was not there: `git ml push` sends again what it had"));
+    }
+    Ok(())
 }
 
 fn row(artifact: &Unreachable) -> Row {

@@ -169,7 +169,7 @@ fn is_tracked(context: &Context, workspace: &Workspace, word: &str) -> bool {
 }
 
 /// The remote that is meant: the one named, or the only one there is.
-fn choose(workspace: &Workspace, name: Option<&str>) -> Result<Configured, Failure> {
+pub(super) fn choose(workspace: &Workspace, name: Option<&str>) -> Result<Configured, Failure> {
     let mut remotes = configured(workspace)?;
     match name {
         Some(name) => match remotes.into_iter().find(|remote| remote.name == name) {

@@ -4,14 +4,18 @@
 //! names it; and what stays is durable and findable before anything goes.
 
 mod collect;
+mod remote;
 mod unreachable;
 
 pub use collect::{CollectOptions, Collected, Collection};
+pub use remote::collect_remote;
 pub use unreachable::Unreachable;
 
 use crate::files::{FileError, LockError};
+use crate::git::GitError;
 use crate::id::ArtifactId;
 use crate::reach::ReachError;
+use crate::remote::RemoteError;
 use crate::store::StoreError;
 
 /// What can go wrong with upkeep.
@@ -33,6 +37,12 @@ pub enum UpkeepError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] FileError),

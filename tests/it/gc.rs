@@ -413,3 +413,50 @@ fn drafts(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".tmp-")).collect()
 }
+
+#[test]
+fn a_remote_is_collected_in_two_calls_and_others_are_asked_first() {
+    let sandbox = Sandbox::new();
+    let share = sandbox.root().join("share");
+    sandbox.git_ml(&["remote", "add", "share", share.to_str().unwrap()]).success();
+    let kept = track(&sandbox, "data/kept", 1);
+    let theirs = track(&sandbox, "data/theirs", 2);
+    sandbox.commit("Track data");
+    let gone = track(&sandbox, "data/gone", 3);
+    sandbox.git_ml(&["push"]).success();
+    forget(&sandbox, "data/gone");
+    forget(&sandbox, "data/theirs");
+    // Only another clone, whose branch this one has never fetched, names `theirs` from now on.
+    let bare = sandbox.root().join("hub.git");
+    sandbox.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]).success();
+    sandbox.git(&["--git-dir", bare.to_str().unwrap(), "branch", "-m", "main", "other"]).success();
+    sandbox.git(&["checkout", "--quiet", "--orphan", "fresh"]).success();
+    sandbox.commit("Begin anew");
+    sandbox.git(&["branch", "-D", "main"]).success();
+    expire_reflogs(&sandbox);
+    sandbox.git(&["remote", "add", "hub", bare.to_str().unwrap()]).success();
+    let age = |folder: &str, days: u64| {
+        let time = SystemTime::now() - Duration::from_secs(days * 86_400);
+        for entry in fs::read_dir(share.join(folder)).into_iter().flatten() {
+            fs::File::open(entry.unwrap().path()).unwrap().set_modified(time).unwrap();
+        }
+    };
+    let collect = || sandbox.git_ml(&["gc", "--remote", "share", "--json"]).success().json();
+    assert_eq!(collect()["marked"]["packs"], 0, "young packs are left alone");
+    age("packs", 30);
+    let first = collect();
+    assert_eq!((&first["marked"]["packs"], &first["removed"]["packs"]), (&1.into(), &0.into()), "{first}");
+    assert_eq!(collect()["waiting"]["packs"], 1);
+    age("doomed", 15);
+    let last = collect();
+    assert_eq!(last["removed"]["packs"], 1, "{last}");
+    assert_eq!(collect()["packs"], 2);
+    let clone = sandbox.root().join("clone");
+    sandbox.git(&["clone", "--quiet", "--branch", "other", bare.to_str().unwrap(), clone.to_str().unwrap()]).success();
+    sandbox.git_ml_in(&clone, &["remote", "add", "share", share.to_str().unwrap()]).success();
+    sandbox.git_ml_in(&clone, &["pull"]).success();
+    let store = git_ml::store::Store::open(&clone.join(".git/ml")).unwrap();
+    for (id, is_there) in [(kept, true), (theirs, true), (gone, false)] {
+        assert_eq!(store.has_artifact(&id.parse().unwrap()).unwrap(), is_there);
+    }
+}
