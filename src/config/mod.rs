@@ -105,13 +105,13 @@ pub struct Remote {
     #[serde(default)]
     pub region: Option<String>,
     /// Bytes a second that a transfer may take: `2MiB`, or a number.
-    #[serde(default, alias = "limit_rate")]
+    #[serde(default)]
     pub limit_rate: Option<String>,
     /// Whether an endpoint off this machine may be unencrypted.
-    #[serde(default, alias = "allow_http")]
+    #[serde(default)]
     pub allow_http: bool,
     /// Whether the bucket is a part of its server's name, rather than of the path.
-    #[serde(default, alias = "virtual_hosted")]
+    #[serde(default)]
     pub virtual_hosted: bool,
 }
 
@@ -149,7 +149,6 @@ pub struct PrePush {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Checkout {
     /// Whether the files that are written cannot be written to any more.
-    #[serde(alias = "read_only")]
     pub read_only: bool,
 }
 

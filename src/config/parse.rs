@@ -154,7 +154,10 @@ mod tests {
                 fail("[hooks]\nrequire_pushed = true\n"),
                 "line 2: there is no key `require_pushed`; did you mean `require-pushed`?",
             ),
-            (fail("[remotes.a]\nurl = \"x\"\nzzz = 1\n"), "line 3: there is no key `zzz`; those known here are url"),
+            (
+                fail("[remotes.a]\nurl = \"x\"\nzzz = 1\n"),
+                "line 3: there is no key `zzz`; those known here are url, endpoint, region, limit-rate, allow-http, virtual-hosted",
+            ),
             (
                 fail("[experiments.x]\ncommand = \"a\"\ninput = []\n"),
                 "line 3: experiment `x`: there is no key `input`; did you mean `inputs`?",

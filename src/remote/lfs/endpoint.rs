@@ -47,7 +47,9 @@ pub(super) fn find(repository: &Repository, remote: &str) -> Result<Result<Endpo
         keys.push(format!("remote.{remote}.lfsurl"));
     }
     for key in &keys {
-        for value in [repository.config(key)?, shared(repository, key)?].into_iter().flatten() {
+        let own = repository.config(key)?;
+        let value = if own.is_none() { shared(repository, key)? } else { own };
+        if let Some(value) = value {
             return Ok(parse(&value, false));
         }
     }
