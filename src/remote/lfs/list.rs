@@ -218,7 +218,7 @@ impl List {
 fn pause_after(attempt: u32) -> Duration {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let most = 40 << attempt.min(6);
-    Duration::from_millis(u64::from(now.subsec_nanos() / 1000) % most)
+    Duration::from_millis(u64::from(now.subsec_micros()) % most)
 }
 
 fn words_of(error: &GitError) -> String {
