@@ -268,3 +268,31 @@ fn a_full_disk() {
     let full = sandbox.run(command).code(1).one_line_error();
     assert!(full.stderr().contains("the disk is full"), "{full}");
 }
+
+/// The same where there is room and no more files can be made, and where nothing may be written.
+#[test]
+fn a_disk_without_inodes_and_one_that_is_read_only() {
+    let sandbox = Sandbox::new();
+    if sandbox.shell("unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt").exit_code() != 0 {
+        return;
+    }
+    let prepare = "set -e; mkdir disk; mount -t tmpfs -o size=30m,nr_inodes=120 tmpfs disk; cd disk; \
+                   git init -q --template= .; mkdir data; echo 1 > data/x; git-ml track data/x > ../words; \
+                   cp data/x.mlref ../before; echo 2 > data/x; ";
+    let check = "cmp data/x.mlref ../before; [ -z \"$(ls -A data | grep tmp-git)\" ]; ";
+    for (spoil, mend, reason) in [
+        ("mkdir full; while mkdir full/$((n += 1)) 2> /dev/null; do :; done; ", "rm -r full; ", "the disk is full"),
+        ("mount -o remount,ro disk-is-here; ", "mount -o remount,rw disk-is-here; ", "check that you may write there"),
+    ] {
+        let [spoil, mend] = [spoil, mend].map(|line| line.replace("disk-is-here", "$PWD"));
+        let script = format!(
+            "{prepare} {spoil} code=0; git-ml track data/x || code=$?; {check} {mend} \
+             git-ml track data/x > ../words 2>&1; git-ml fsck --deep > ../words 2>&1; exit $code"
+        );
+        let mut command = sandbox.command("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+        let refused = sandbox.run(command).code(1).one_line_error();
+        assert!(refused.stderr().contains(reason), "{refused}");
+        sandbox.shell("rm -rf disk words before").success();
+    }
+}
