@@ -96,7 +96,8 @@ pub fn pack(input: &mut Input<'_>) -> Pack {
         footer.extend_from_slice(&header);
         digests.push(digest);
     }
-    let end = [&footer[..], &(footer.len() as u64).to_le_bytes(), blake3::hash(&footer).as_bytes(), b"GMLPEND1"];
+    let digest = blake3::hash(&footer);
+    let end = [&footer[..], &(footer.len() as u64).to_le_bytes(), digest.as_bytes(), b"GMLPEND1"];
     bytes.extend(end.concat());
     Pack { bytes, digests }
 }

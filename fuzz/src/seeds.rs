@@ -31,9 +31,11 @@ pub fn write_seeds(folder: &Path) {
             let bytes = fs::read(&pack.path).expect("the pack");
             write("pack", &format!("written-{number}"), &[&[1], &bytes[..]].concat());
         }
-        let index = fs::read(place.path("store").join("index/chunks")).expect("the index");
-        write("index", &format!("written-{number}"), &[&[0], &index[..index.len() - 32]].concat());
-        write("index", &format!("records-{number}"), &[&[1], &index[52..index.len() - 32]].concat());
+        for index in fs::read_dir(place.path("store/index")).expect("the index") {
+            let index = fs::read(index.expect("a segment").path()).expect("a segment");
+            write("index", &format!("written-{number}"), &[&[0], &index[..index.len() - 32]].concat());
+            write("index", &format!("records-{number}"), &[&[1], &index[17 + 32..index.len() - 40]].concat());
+        }
     }
     // A chunk, a map of it, and a map that names itself.
     write("pack", "made", b"\0\0\0\x80\0\0\0\x04\0part\x01\0\x81\0\0\0\0\0\x04\0\0\0\0\x01\x80\x04\0\0");

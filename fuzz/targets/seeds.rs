@@ -8,9 +8,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
     init: {
-        let folder = std::env::args_os().nth(1).expect("the folder of the corpus");
-        write_seeds(Path::new(&folder));
-        std::process::exit(0);
+        if let Some(folder) = std::env::args_os().nth(1) {
+            write_seeds(Path::new(&folder));
+            std::process::exit(0);
+        }
     },
-    |_: &[u8]| {}
+    |_bytes| {}
 );
