@@ -203,8 +203,8 @@ impl Workspace {
         for Added { found, origin } in &comparison.added {
             let is_in_the_way = shape.is_blocked_by(scan, &found.path);
             let is_stored = match origin {
-                // We did not put it there: it is the user's, and it can stay.
-                Origin::User if !is_in_the_way => false,
+                // We did not put it there: it is the user's, and it can stay. (Unless a power cut cost what was known.)
+                Origin::User if !is_in_the_way && !torn.names(found) => false,
                 Origin::Artifact(Some(digest)) => self.has(Some(*digest))?,
                 _ => self.has(digest_of(place, found)?)? || torn.has(place, found),
             };

@@ -115,15 +115,24 @@ pub(super) struct Torn<'s> {
 }
 
 impl Torn<'_> {
+    /// Whether one of them has a file of that path.
+    pub(super) fn names(&self, found: &Found) -> bool {
+        self.digests(found).next().is_some()
+    }
+
     /// Whether a file at `place` is what a power cut left of one of theirs.
     pub(super) fn has(&self, place: &Path, found: &Found) -> bool {
-        let name = found.path.to_str().filter(|_| matches!(found.mode(), Some(Mode::File | Mode::Executable)));
-        let entry_in = |manifest: &Manifest| match name? {
+        let is_file = matches!(found.mode(), Some(Mode::File | Mode::Executable));
+        let is_torn = |digest| is_torn_copy(self.store, &digest, &place_of(place, &found.path));
+        is_file && self.digests(found).any(is_torn)
+    }
+
+    /// What they have under a file's path.
+    fn digests<'a>(&'a self, found: &'a Found) -> impl Iterator<Item = Digest> + 'a {
+        self.manifests.iter().filter_map(|manifest| match found.path.to_str()? {
             "" => manifest.entries().first().filter(|_| manifest.is_single_file()).map(|entry| entry.digest),
             name => manifest.find(&RelPath::new(name).ok()?).map(|entry| entry.digest),
-        };
-        let mut digests = self.manifests.iter().filter_map(entry_in);
-        digests.any(|digest| is_torn_copy(self.store, &digest, &place_of(place, &found.path)))
+        })
     }
 }
 
