@@ -19,21 +19,24 @@ use crate::track::{CheckoutOptions, Silent, State, TrackError, TrackOptions, Wor
 /// Writes a file as the user, or removes it.
 pub(super) type Change<'a> = &'a dyn Fn(&str, Option<&[u8]>);
 
+/// A command of ours.
+type Command = Box<dyn Fn(&Workspace) -> Result<(), TrackError>>;
+
 /// What happens one after the other: what the user does, and the command that follows.
 pub(super) struct Act {
     pub(super) prepare: Box<dyn Fn(Change<'_>)>,
-    pub(super) command: Box<dyn Fn(&Workspace) -> Result<(), TrackError>>,
+    pub(super) command: Command,
 }
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
 }
 
-fn track(target: &'static str) -> Box<dyn Fn(&Workspace) -> Result<(), TrackError>> {
+fn track(target: &'static str) -> Command {
     Box::new(move |workspace| workspace.track(&path(target), &TrackOptions::default(), &Silent).map(drop))
 }
 
-fn checkout(target: &'static str) -> Box<dyn Fn(&Workspace) -> Result<(), TrackError>> {
+fn checkout(target: &'static str) -> Command {
     Box::new(move |workspace| workspace.checkout(&[path(target)], CheckoutOptions::default(), &Silent).map(drop))
 }
 

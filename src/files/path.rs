@@ -134,7 +134,7 @@ fn find_fault_in_name(name: &str) -> Option<&'static str> {
 /// What is wrong with a name that reads as `plain`. Manifests have millions of them.
 fn find_fault_in_plain_name(name: &str, plain: &str) -> Option<&'static str> {
     let is_control = |c: char| c.is_control();
-    if name.bytes().any(|byte| byte < b' ' || byte >= 0x7f) && name.chars().any(is_control) {
+    if name.bytes().any(|byte| !(b' '..0x7f).contains(&byte)) && name.chars().any(is_control) {
         return Some("it has a control character");
     }
     if name.contains('\\') {

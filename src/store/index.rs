@@ -48,11 +48,6 @@ impl Index {
         Self { segments: vec![Arc::new(Segment::of(packs))], packs: packs.keys().copied().collect() }
     }
 
-    /// The packs that are there.
-    pub(crate) fn packs(&self) -> &BTreeSet<PackId> {
-        &self.packs
-    }
-
     /// Where an entry is: once for each pack that has it.
     pub(crate) fn find(&self, key: &Key) -> Vec<Location> {
         let mut found: Vec<Location> = Vec::new();
@@ -77,6 +72,7 @@ impl Index {
     }
 
     /// How many entries there are, each copy counted.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.segments.iter().map(|segment| segment.len()).sum()
     }

@@ -59,9 +59,9 @@ impl FileMap {
         let records = parse_records(records)?;
         let listed: u64 = records.iter().map(|(_, length)| u64::from(*length)).sum();
         match form {
-            Form::Chunks if listed != size => return Err("its chunks' lengths do not fit the file"),
+            Form::Chunks if listed != size => Err("its chunks' lengths do not fit the file"),
             Form::Nodes if records.iter().any(|(_, length)| !(*length as usize).is_multiple_of(RECORD)) => {
-                return Err("its nodes' lengths are not those of lists");
+                Err("its nodes' lengths are not those of lists")
             }
             _ => Ok(Self { size, form, records }),
         }

@@ -71,7 +71,7 @@ fn of_planes(histograms: &[Histogram], flat: f32) -> Estimate {
 /// Bits for each byte: the entropy of the counts, with the correction of Miller and Madow for so few of them.
 fn entropy(histogram: &Histogram) -> f32 {
     static WEIGHTED: OnceLock<Vec<f32>> = OnceLock::new();
-    let weighted = WEIGHTED.get_or_init(|| (0..=8192u16).map(|count| weigh(count)).collect());
+    let weighted = WEIGHTED.get_or_init(|| (0..=8192u16).map(weigh).collect());
     let (mut total, mut kinds, mut sum) = (0u32, 0u32, 0.0);
     for count in *histogram {
         total += u32::from(count);

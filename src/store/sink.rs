@@ -138,6 +138,9 @@ impl CompletePack {
     }
 }
 
+/// A thread that does nothing but bring packs onto the disk, and the way to it.
+type Sealer = (Sender<CompletePack>, JoinHandle<Result<Vec<SealedPack>, FileError>>);
+
 /// What became of a piece of a file that the writer's own threads work on.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -162,7 +165,7 @@ pub(super) struct Sink {
     /// Room was made in `in_flight`, or something failed.
     moved: Condvar,
     /// Started for the first pack that is full: getting it onto the disk takes long, and others can go on.
-    sealer: Mutex<Option<(Sender<CompletePack>, JoinHandle<Result<Vec<SealedPack>, FileError>>)>>,
+    sealer: Mutex<Option<Sealer>>,
 }
 
 #[derive(Debug, Default)]

@@ -87,7 +87,9 @@ impl<'s> Writer<'s> {
             let (windows, queue) = mpsc::sync_channel::<Bytes>(2);
             let hasher = scope.spawn(move || {
                 let mut hasher = blake3::Hasher::new();
-                queue.into_iter().for_each(|bytes| drop(hasher.update(&bytes)));
+                for bytes in queue {
+                    hasher.update(&bytes);
+                }
                 (Digest::from_bytes(*hasher.finalize().as_bytes()), hasher.count())
             });
             loop {

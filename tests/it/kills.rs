@@ -107,7 +107,7 @@ fn a_kill_at_any_moment_costs_the_command_in_progress_at_most() {
         // A pack that was in the making goes with the next writer.
         sandbox.write("other", random.bytes(100));
         sandbox.git_ml(&["track", "other"]).success();
-        assert_eq!(litter(sandbox.repo()), [PathBuf::new(); 0]);
+        assert_eq!(litter(sandbox.repo()), Vec::<PathBuf>::new());
     }
     // What was pushed is whole: a clone gets all of it.
     sandbox.git_ml(&["push", "share"]).success();
@@ -176,5 +176,5 @@ fn two_at_once_do_each_other_no_harm() {
     sandbox.git_ml(&["track", "data/x", "data/y"]).success();
     let status = sandbox.git_ml(&["status", "--json"]).success().json();
     assert!(status["artifacts"].as_array().unwrap().iter().all(|artifact| artifact["state"] == "clean"), "{status}");
-    assert_eq!(litter(sandbox.repo()), [PathBuf::new(); 0]);
+    assert_eq!(litter(sandbox.repo()), Vec::<PathBuf>::new());
 }

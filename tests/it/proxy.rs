@@ -136,7 +136,7 @@ pub(crate) fn serve_folder(folder: &Path, with_ranges: bool) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-fn answer(mut client: TcpStream, folder: &PathBuf, with_ranges: bool) -> io::Result<()> {
+fn answer(mut client: TcpStream, folder: &Path, with_ranges: bool) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut request = String::new();
     reader.read_line(&mut request)?;

@@ -88,18 +88,24 @@ impl Needs<'_> {
             let file = location.entry.header.key.digest;
             match map_of(&location.pack, &stored)? {
                 Listing::Chunks(chunks) => {
-                    chunks.iter().for_each(|chunk| drop(self.add(chunk_key(*chunk))));
+                    for chunk in &chunks {
+                        self.add(chunk_key(*chunk));
+                    }
                     lists.insert(file, chunks);
                 }
                 Listing::Nodes(nodes) => long.push((file, nodes)),
             }
         }
         let nodes: BTreeSet<Key> = long.iter().flat_map(|(_, nodes)| nodes).map(|node| chunk_key(*node)).collect();
-        nodes.iter().for_each(|node| drop(self.add(*node)));
+        for node in &nodes {
+            self.add(*node);
+        }
         let mut listed: HashMap<Digest, Vec<Digest>> = HashMap::new();
         for (location, stored) in self.read(nodes)? {
             let chunks = node_of(&location.pack, &stored)?;
-            chunks.iter().for_each(|chunk| drop(self.add(chunk_key(*chunk))));
+            for chunk in &chunks {
+                self.add(chunk_key(*chunk));
+            }
             listed.insert(location.entry.header.key.digest, chunks);
         }
         for (file, nodes) in long {
