@@ -546,6 +546,7 @@ fn upkeep_hint(error: &UpkeepError) -> Option<String> {
             Some("`git ml fsck --deep --repair` mends what can be mended, `git ml pull` fetches it again".to_owned())
         }
         UpkeepError::Reach(error) => reach_hint(error),
+        UpkeepError::Track(error) => track_hint(error),
         UpkeepError::Git(error) => git_hint(error),
         UpkeepError::Remote(error) => remote_hint(error),
         UpkeepError::Store(error) => store_hint(error),

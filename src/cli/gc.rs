@@ -240,10 +240,6 @@ fn warnings(collection: &Collection<'_>) -> Vec<String> {
         .iter()
         .map(|bad| format!("{}: {}; every id in it counts", bad.place, bad.problem))
         .collect();
-    if !collection.partial.is_empty() {
-        let artifacts = count(collection.partial.len() as u64, "artifact");
-        warnings.push(format!("of {artifacts} that something names, a part is not here: `git ml fsck` says more"));
-    }
     let damaged = collection.plan.with_fate(Fate::Damaged).count();
     if damaged > 0 {
         let packs = count(damaged as u64, "pack");

@@ -58,6 +58,19 @@ pub struct Names {
     pub count: u64,
 }
 
+impl Names {
+    /// Adds a place, unless it is there.
+    pub fn add(&mut self, place: &str) {
+        if self.places.iter().any(|known| known == place) {
+            return;
+        }
+        self.count += 1;
+        if self.places.len() < NAMES {
+            self.places.push(place.to_owned());
+        }
+    }
+}
+
 /// Something that should name an artifact and cannot be read. All ids that it spells count nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Malformed {
@@ -197,14 +210,7 @@ impl Gathered<'_> {
     }
 
     fn add(&mut self, id: ArtifactId, place: &str) {
-        let names = self.names.entry(id).or_default();
-        if names.places.iter().any(|known| known == place) {
-            return;
-        }
-        names.count += 1;
-        if names.places.len() < NAMES {
-            names.places.push(place.to_owned());
-        }
+        self.names.entry(id).or_default().add(place);
     }
 
     fn is_malformed(&mut self, place: &str, problem: &str) {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::map::{self, Form};
-use super::pack::{Key, Kind};
+use super::pack::{HEADER_LEN, Key, Kind};
 use super::reader::{File, decode_map};
 use super::{Index, Store, StoreError};
 use crate::id::{ArtifactId, Digest};
@@ -244,6 +244,15 @@ impl Live {
     fn add_chunk(&mut self, index: &Index, digest: &Digest) -> bool {
         let key = Key { kind: Kind::Chunk, digest: *digest };
         self.has(&key) || (index.contains(&key) && self.keys.insert(key))
+    }
+}
+
+impl Store {
+    /// Bytes that needed entries take, each once.
+    pub fn bytes_of(&self, live: &Live) -> Result<u64, StoreError> {
+        let index = self.index()?;
+        let found = live.keys.iter().filter_map(|key| index.find(key).first().copied());
+        Ok(found.map(|location| HEADER_LEN as u64 + u64::from(location.entry.header.stored_len)).sum())
     }
 }
 

@@ -78,6 +78,23 @@ impl Store {
         Ok(Some(Salvaged { set_aside, pack: rescued_pack, kept, lost }))
     }
 
+    /// The damaged packs that were set aside, each with the content that the store does not have otherwise.
+    pub fn set_aside_packs(&self) -> Result<Vec<(PathBuf, Vec<Digest>)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.root().join("damaged")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let fail = |source| StoreError::Read { what: path.display().to_string(), source };
+            let mut lost = Vec::new();
+            for entry in File::open(&path).and_then(|file| pack::read_entries(&file)).map_err(fail)? {
+                if self.find(&entry.header.key)?.is_empty() {
+                    lost.push(entry.header.key.digest);
+                }
+            }
+            found.push((path, lost));
+        }
+        Ok(found)
+    }
+
     /// Moves a pack to where no index looks.
     fn set_aside(&self, pack: &PackId) -> Result<PathBuf, StoreError> {
         let folder = self.root().join("damaged");

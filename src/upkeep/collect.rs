@@ -1,6 +1,5 @@
 //! Collecting what nothing names.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -101,7 +100,7 @@ impl<'w> Collection<'w> {
         let mut collection =
             Self { workspace, options, reach, live, plan, present, partial, litter: Vec::new(), _lock: lock };
         collection.litter = store.find_leftovers()?;
-        let damaged = collection.find_damaged();
+        let damaged = collection.find_damaged()?;
         collection.litter.extend(damaged);
         Ok(collection)
     }
@@ -142,7 +141,7 @@ impl<'w> Collection<'w> {
         }
         // Some drafts may be at work: the store sees to that.
         store.remove_leftovers()?;
-        for (path, _) in self.find_damaged() {
+        for (path, _) in self.find_damaged()? {
             files::remove_file(&path)?;
         }
         let gone = self.litter.iter().filter(|(path, _)| path.symlink_metadata().is_err());
@@ -153,24 +152,21 @@ impl<'w> Collection<'w> {
 
     /// Damaged packs that were set aside before the grace period began, unless what is named lacks something that
     /// might yet be rescued from them.
-    fn find_damaged(&self) -> Vec<(PathBuf, u64)> {
+    fn find_damaged(&self) -> Result<Vec<(PathBuf, u64)>, UpkeepError> {
         let mut found = Vec::new();
-        if !self.partial.is_empty() || self.plan.clock_behind.is_some() {
-            return found;
-        }
-        let folder = self.workspace.store.root().join("damaged");
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
+        for (path, lost) in self.workspace.store.set_aside_packs()? {
+            let Ok(metadata) = path.metadata() else { continue };
             // When it was set aside: being renamed is the last change of the file itself.
             let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
             let since = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             let age = self.options.now.duration_since(since).unwrap_or_default();
-            if metadata.is_file() && age >= self.options.grace {
-                found.push((entry.path(), metadata.len()));
+            let is_of_use = !self.partial.is_empty() && !lost.is_empty();
+            if age >= self.options.grace && !is_of_use && self.plan.clock_behind.is_none() {
+                found.push((path, metadata.len()));
             }
         }
         found.sort();
-        found
+        Ok(found)
     }
 }
 

@@ -1,15 +1,19 @@
-//! Upkeep of the store: giving back the room of what nothing names any more.
+//! Upkeep of the store: giving back the room of what nothing names any more, and mending what is damaged.
 //!
 //! Architecture invariant: nothing is removed before a plan says so, before its grace period is over, or while anything
 //! names it; and what stays is durable and findable before anything goes.
 
 mod collect;
+mod mend;
 mod remote;
 mod unreachable;
+mod usage;
 
 pub use collect::{CollectOptions, Collected, Collection};
+pub use mend::{Lost, Mended, mend};
 pub use remote::collect_remote;
 pub use unreachable::Unreachable;
+pub use usage::{Usage, stored_bytes, usage};
 
 use crate::files::{FileError, LockError};
 use crate::git::GitError;
@@ -17,6 +21,7 @@ use crate::id::ArtifactId;
 use crate::reach::ReachError;
 use crate::remote::RemoteError;
 use crate::store::StoreError;
+use crate::track::TrackError;
 
 /// What can go wrong with upkeep.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,9 @@ pub enum UpkeepError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The work tree failed.
+    #[error(transparent)]
+    Track(#[from] TrackError),
     /// git failed.
     #[error(transparent)]
     Git(#[from] GitError),

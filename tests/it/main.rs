@@ -10,6 +10,7 @@ mod completions;
 mod dashboard;
 mod diff;
 mod docs;
+mod fsck;
 mod gc;
 mod giftless;
 mod hooks;

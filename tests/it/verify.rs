@@ -67,9 +67,12 @@ fn a_flipped_byte_is_named_and_the_rest_still_reads() {
     assert_eq!(json["ok"], false);
     let keys: Vec<&String> = json["findings"][0].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["severity", "code", "target", "message", "hint"]);
+    let good = sandbox.read_bytes(format!("data/x/{damaged}"));
+    fs::remove_file(sandbox.path(format!("data/x/{damaged}"))).unwrap();
     sandbox.git_ml(&["fsck", "--deep"]).code(3);
     // The way out that the page names: the pack was set aside, and the data in the work tree is stored again.
     assert!(!pack.exists());
+    sandbox.write(format!("data/x/{damaged}"), good);
     sandbox.git_ml(&["verify"]).code(3);
     sandbox.git_ml(&["track", "data/x"]).success();
     sandbox.git_ml(&["verify", "--deep"]).success();
