@@ -214,7 +214,11 @@ impl Write for Draft {
 
 /// Writes `bytes` to `place` in one step: a reader sees the old content or the new.
 pub fn publish(place: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
-    let folder = place.parent().unwrap_or(Path::new("."));
+    publish_from(place.parent().unwrap_or(Path::new(".")), place, bytes, durability)
+}
+
+/// Does the same with a draft in another folder of that file system: in one that is swept.
+pub fn publish_from(folder: &Path, place: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
     let mut draft = Draft::new_in(folder)?;
     draft.write_all(bytes).map_err(|source| FileError::new("write", place, source))?;
     draft.publish(place, false, durability)

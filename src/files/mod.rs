@@ -13,7 +13,7 @@ pub(crate) mod trace;
 
 pub use atomic::{
     Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, freshen, move_dir,
-    publish, publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
+    publish, publish_from, publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
 };
 pub use folder::{Access, DraftFile, DraftFolder};
 pub use lock::{FileLock, LockError, Wait};

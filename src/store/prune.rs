@@ -211,10 +211,11 @@ impl Store {
 
     /// Notes what was seen unused, so that its grace period begins.
     pub fn note_unused(&self, plan: &PrunePlan) -> Result<(), StoreError> {
-        match plan.clock_behind {
-            Some(_) => Ok(()),
-            None => Ok(plan.unused.save(&self.unused_path())?),
+        if plan.clock_behind.is_some() {
+            return Ok(());
         }
+        let _lock = self.lock_shared()?;
+        Ok(plan.unused.save(&self.unused_path(), &self.index_dir())?)
     }
 
     /// The first half of what a plan says: writes new packs with what is needed of old ones, and makes sure that what is
@@ -261,7 +262,7 @@ impl Store {
         if !known.is_empty() {
             files::sync_dir(&self.packs_dir())?;
         }
-        unused.save(&self.unused_path())?;
+        unused.save(&self.unused_path(), &self.index_dir())?;
         self.refresh(known)?;
         self.check_copies(plan, &mut rewritten)?;
         Ok(rewritten)
@@ -402,7 +403,7 @@ impl StoreAlone<'_> {
         let mut unused = Unused::load(&store.unused_path());
         let left = store.list_packs()?;
         unused.retain(|pack| left.contains_key(pack));
-        unused.save(&store.unused_path())?;
+        unused.save(&store.unused_path(), &store.index_dir())?;
         store.refresh(NewPacks::new())?;
         Ok(removed)
     }

@@ -27,9 +27,9 @@ impl Unused {
         std::fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Writes the file.
-    pub(super) fn save(&self, path: &Path) -> Result<(), FileError> {
-        files::publish(path, &self.encode(), Durability::Synced)
+    /// Writes the file, with its draft in `drafts`. The caller holds the store's lock: the draft is swept with others.
+    pub(super) fn save(&self, path: &Path, drafts: &Path) -> Result<(), FileError> {
+        files::publish_from(drafts, path, &self.encode(), Durability::Synced)
     }
 
     /// Since when an entry is known to be unused; none if it was in use when last looked at.
