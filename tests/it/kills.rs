@@ -125,7 +125,11 @@ fn litter(folder: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with(".tmp-") || name.starts_with(".gone-") {
+        // What stands beside the locks may be anybody's, such as the copy of git's index that a run makes, and goes when
+        // it is an hour old; the folder of a run that never started goes after ten minutes.
+        let is_starting = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".new-"));
+        let is_swept_later = folder.ends_with(".git/ml") || is_starting;
+        if name.starts_with(".tmp-") && !is_swept_later || name.starts_with(".gone-") {
             found.push(path.clone());
         }
         if path.is_dir() && !path.is_symlink() {
