@@ -94,6 +94,32 @@ fn the_same_bytes_have_the_same_id_everywhere() {
 }
 
 #[test]
+fn the_id_depends_on_nothing_but_paths_and_bytes() {
+    // Small files, one of several chunks, and one that the writer's own threads work on.
+    let sizes = [0, 1, 700, 3_000, 16_384, 16_385, 300_000, 5_000_000];
+    let content = |number: usize| -> Vec<u8> {
+        let mut bytes = vec![0; sizes[number % sizes.len()]];
+        let seed = blake3::hash(&number.to_le_bytes());
+        blake3::Hasher::new_keyed(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+        bytes
+    };
+    let ids: Vec<serde_json::Value> = [("1", 1usize), ("2", 5), ("8", 23)]
+        .into_iter()
+        .map(|(threads, stride)| {
+            let mut sandbox = Sandbox::new();
+            sandbox.set_env("RAYON_NUM_THREADS", threads);
+            for step in 0..48 {
+                let number = step * stride % 48;
+                sandbox.write(format!("data/x/{}/file {number}", number % 7), content(number));
+            }
+            track(&sandbox, "data/x")["id"].clone()
+        })
+        .collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(ids[0], ids[2]);
+}
+
+#[test]
 fn tracking_again_writes_nothing_unless_something_changed() {
     let sandbox = Sandbox::new();
     write_dataset(&sandbox);
