@@ -1,6 +1,6 @@
 //! Remotes: places that other clones reach, to which artifacts are pushed and from which they are pulled.
 //!
-//! A remote is a set of objects under names, wherever those are kept ([`objects::Objects`]): packs as in `.git/ml`,
+//! A remote is a set of objects under names, wherever those are kept (`objects::Objects`): packs as in `.git/ml`,
 //! an index for the packs of each push, and a small root. All of them are written once, whole or not at all, and never
 //! change, so a transfer that was cut off goes on where it stopped, two that run at once do each other no harm, and
 //! nothing rests on conditional writes.
