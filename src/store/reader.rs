@@ -20,7 +20,7 @@ use crate::id::{Digest, PackId};
 const TRUSTED: u64 = 1 << 20;
 
 /// Chunks that are read and decoded at a time, by as many threads as there are.
-const AHEAD: usize = 16;
+const AHEAD: usize = 48;
 
 /// Reads a file's content out of the store.
 ///
@@ -142,7 +142,8 @@ impl Read for FileReader<'_> {
     }
 }
 
-/// Copies a file's content out of the store, verified. While some chunks are written, the next ones are decoded.
+/// Copies a file's content out of the store, verified. While some chunks are hashed and written, the next ones are
+/// decoded.
 ///
 /// What was written before an error is not the file: only when this returns is the digest of the whole proved.
 pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
@@ -158,15 +159,14 @@ pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Re
     let (mut whole, mut copied) = (blake3::Hasher::new(), 0);
     let mut batch = map.read_batch()?;
     while !batch.is_empty() {
-        let write = || -> io::Result<()> {
+        let write = || batch.iter().try_for_each(|chunk| output.write_all(chunk));
+        let hash = || {
             for chunk in &batch {
                 whole.update(chunk);
-                output.write_all(chunk)?;
                 copied += chunk.len() as u64;
             }
-            Ok(())
         };
-        let (written, next) = rayon::join(write, || map.read_batch());
+        let (written, ((), next)) = rayon::join(write, || rayon::join(hash, || map.read_batch()));
         written.map_err(fail)?;
         batch = next?;
     }
