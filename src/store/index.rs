@@ -38,11 +38,6 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The index of nothing.
-    pub(super) const fn empty() -> Self {
-        Self { segments: Vec::new(), packs: BTreeSet::new() }
-    }
-
     /// The index of some packs, in memory.
     pub(crate) fn of(packs: &NewPacks) -> Self {
         Self { segments: vec![Arc::new(Segment::of(packs))], packs: packs.keys().copied().collect() }

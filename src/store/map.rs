@@ -4,7 +4,8 @@
 //! map of form 0 are the file's chunks. A long list is kept as chunks of its own, *nodes*, cut where its content says
 //! so; the records of a map of form 1 are its nodes. So a change in a huge file costs the nodes around it, not the list.
 
-use super::StoreError;
+use bytes::Bytes;
+
 use super::pack::{CHUNK_LIMIT, array};
 use crate::id::Digest;
 
@@ -87,6 +88,9 @@ pub(super) fn parse_records(bytes: &[u8]) -> Result<Vec<(Digest, u32)>, &'static
     records.iter().map(record).collect()
 }
 
+/// A node: a chunk that lists chunks.
+pub(super) type Node = (Digest, Bytes);
+
 /// Makes the map of a file whose chunks come one after the other, without keeping a long list in memory.
 #[derive(Debug, Default)]
 pub(super) struct MapBuilder {
@@ -99,66 +103,51 @@ pub(super) struct MapBuilder {
 }
 
 impl MapBuilder {
-    /// Adds a chunk. `store_node` is given nodes that are complete.
-    pub(super) fn push(
-        &mut self,
-        digest: Digest,
-        length: u32,
-        store_node: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    /// Adds a chunk. Nodes that are complete come to `nodes`, to be stored.
+    pub(super) fn push(&mut self, digest: Digest, length: u32, nodes: &mut Vec<Node>) {
         self.open.extend_from_slice(digest.as_bytes());
         self.open.extend_from_slice(&length.to_le_bytes());
-        let count = self.open.len() / RECORD;
-        if !self.is_long && count > INLINE {
+        if self.is_long {
+            self.close_if_complete(nodes);
+        } else if self.open.len() / RECORD > INLINE {
             self.is_long = true;
-            let open = std::mem::take(&mut self.open);
-            for record in open.as_chunks::<RECORD>().0 {
-                self.add(record, store_node)?;
+            let records = std::mem::take(&mut self.open);
+            for record in records.as_chunks::<RECORD>().0 {
+                self.open.extend_from_slice(record);
+                self.close_if_complete(nodes);
             }
-        } else if self.is_long {
-            let record: [u8; RECORD] = array(&self.open.split_off(self.open.len() - RECORD));
-            self.add(&record, store_node)?;
         }
-        Ok(())
     }
 
-    fn add(
-        &mut self,
-        record: &[u8; RECORD],
-        store_node: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.open.extend_from_slice(record);
-        let count = self.open.len() / RECORD;
-        let is_end = count >= LONGEST || (count >= SHORTEST && record[0] == 0);
-        if is_end { self.close_node(store_node) } else { Ok(()) }
+    /// Ends the open node where its last record says so.
+    fn close_if_complete(&mut self, nodes: &mut Vec<Node>) {
+        let (records, _) = self.open.as_chunks::<RECORD>();
+        let is_end = records.len() >= SHORTEST && records.last().is_some_and(|record| record[0] == 0);
+        if is_end || records.len() >= LONGEST {
+            self.close_node(nodes);
+        }
     }
 
-    fn close_node(
-        &mut self,
-        store_node: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn close_node(&mut self, nodes: &mut Vec<Node>) {
         let node = std::mem::take(&mut self.open);
         let digest = Digest::of(&node);
         self.nodes.extend_from_slice(digest.as_bytes());
         self.nodes.extend_from_slice(&(node.len() as u32).to_le_bytes());
-        store_node(digest, node)
+        nodes.push((digest, node.into()));
     }
 
-    /// The map of the file of this size; this builder can take the next file. None if the map would be too long.
-    pub(super) fn finish(
-        &mut self,
-        size: u64,
-        store_node: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The map of the file of this size, and the last node; this builder can take the next file. None if the map would
+    /// be too long.
+    pub(super) fn finish(&mut self, size: u64, nodes: &mut Vec<Node>) -> Option<Vec<u8>> {
         if self.is_long && !self.open.is_empty() {
-            self.close_node(store_node)?;
+            self.close_node(nodes);
         }
         let (form, records) = match std::mem::take(self) {
             Self { is_long: true, nodes, .. } => (Form::Nodes, nodes),
             Self { open, .. } => (Form::Chunks, open),
         };
         let map = [&size.to_le_bytes()[..], &[form as u8], &records].concat();
-        Ok((map.len() <= LIMIT as usize).then_some(map))
+        (map.len() <= LIMIT as usize).then_some(map)
     }
 }
 
@@ -173,23 +162,19 @@ mod tests {
     }
 
     /// The map of some chunks, and its nodes.
-    fn build(chunks: &[(Digest, u32)]) -> (FileMap, HashMap<Digest, Vec<u8>>) {
-        let mut nodes = HashMap::new();
-        let mut keep = |digest, node| {
-            nodes.insert(digest, node);
-            Ok(())
-        };
+    fn build(chunks: &[(Digest, u32)]) -> (FileMap, HashMap<Digest, Bytes>) {
+        let mut nodes = Vec::new();
         let mut builder = MapBuilder::default();
         for (digest, length) in chunks {
-            builder.push(*digest, *length, &mut keep).unwrap();
+            builder.push(*digest, *length, &mut nodes);
         }
         let size = chunks.iter().map(|(_, length)| u64::from(*length)).sum();
-        let map = builder.finish(size, &mut keep).unwrap().unwrap();
+        let map = builder.finish(size, &mut nodes).unwrap();
         assert!(is_len(map.len() as u32));
-        (FileMap::parse(&map).unwrap(), nodes)
+        (FileMap::parse(&map).unwrap(), nodes.into_iter().collect())
     }
 
-    fn listed(map: &FileMap, nodes: &HashMap<Digest, Vec<u8>>) -> Vec<(Digest, u32)> {
+    fn listed(map: &FileMap, nodes: &HashMap<Digest, Bytes>) -> Vec<(Digest, u32)> {
         match map.form {
             Form::Chunks => map.records.clone(),
             Form::Nodes => map.records.iter().flat_map(|(digest, _)| parse_records(&nodes[digest]).unwrap()).collect(),

@@ -60,7 +60,6 @@ const MANIFEST_LIMIT: u64 = 1 << 30;
 const OPEN_PACKS: usize = 64;
 /// The longest step of the clocks that file systems take times from.
 const CLOCK_STEP: Duration = Duration::from_secs(2);
-static NO_INDEX: Index = Index::empty();
 /// How long a writer waits for garbage collection.
 const LOCK_WAIT: Wait = Wait::UpTo(Duration::from_secs(60));
 
@@ -172,7 +171,7 @@ impl Store {
     pub fn rebuild_index(&self) -> Result<(), StoreError> {
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index::remove_segments(&self.index_dir())?;
-        let index = NO_INDEX.caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new());
+        let index = Index::default().caught_up(&self.index_dir(), &self.list_packs()?, NewPacks::new());
         *slot = Some((Arc::new(index), None));
         Ok(())
     }
@@ -282,10 +281,8 @@ impl Store {
         };
         let next = match &current {
             Some(index) if index.is_of(&listed) => Arc::clone(index),
-            current => {
-                let base = current.as_deref().unwrap_or(&NO_INDEX);
-                Arc::new(base.caught_up(&self.index_dir(), &listed, known))
-            }
+            Some(index) => Arc::new(index.caught_up(&self.index_dir(), &listed, known)),
+            None => Arc::new(Index::default().caught_up(&self.index_dir(), &listed, known)),
         };
         let is_changed = current.is_none_or(|current| !Arc::ptr_eq(&current, &next));
         *slot = Some((next, seen));

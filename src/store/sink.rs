@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::codec::{self, Encoded};
 use super::index::Index;
-use super::map::MapBuilder;
+use super::map::{MapBuilder, Node};
 use super::pack::{self, HEADER_LEN, Header, Key, Kind, PackEntry};
 use super::{StoreError, lock};
 use crate::files::{Draft, Durability, FileError, SealedDraft};
@@ -233,16 +233,12 @@ impl Sink {
         } else {
             let mut map = MapBuilder::default();
             let mut nodes = Vec::new();
-            let mut keep = |digest, node: Vec<u8>| {
-                nodes.push((digest, Bytes::from(node)));
-                Ok(())
-            };
             for chunk in chunks {
                 let digest = Digest::of(&chunk);
-                map.push(digest, chunk.len() as u32, &mut keep)?;
+                map.push(digest, chunk.len() as u32, &mut nodes);
                 encoded.extend(self.encode(digest, chunk));
             }
-            let map = finish_map(&mut map, digest, size, &mut keep)?;
+            let map = finish_map(&mut map, digest, size, &mut nodes)?;
             encoded.extend(nodes.into_iter().filter_map(|(digest, node)| self.encode(digest, node)));
             let key = Key { kind: Kind::Map, digest };
             encoded.extend(self.is_new(key).then(|| codec::encode(key, map.into())));
@@ -288,19 +284,15 @@ impl Sink {
     fn store_piece(&self, state: &mut State, outcome: Outcome, writes: &mut Writes) -> Result<(), StoreError> {
         let State { map, .. } = state;
         let mut nodes = Vec::new();
-        let mut keep = |digest, node: Vec<u8>| {
-            nodes.push((digest, Bytes::from(node)));
-            Ok(())
-        };
         let mut encoded = None;
         match outcome {
             Outcome::Chunk { digest, length, encoded: chunk } => {
                 writes.landed += length as usize;
-                map.push(digest, length, &mut keep)?;
+                map.push(digest, length, &mut nodes);
                 encoded = chunk;
             }
             Outcome::End { digest, size } => {
-                let map = finish_map(map, digest, size, &mut keep)?;
+                let map = finish_map(map, digest, size, &mut nodes)?;
                 let key = Key { kind: Kind::Map, digest };
                 encoded = self.is_new(key).then(|| codec::encode(key, map.into()));
             }
@@ -379,13 +371,8 @@ impl Sink {
     }
 }
 
-fn finish_map(
-    map: &mut MapBuilder,
-    digest: Digest,
-    size: u64,
-    keep: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), StoreError>,
-) -> Result<Vec<u8>, StoreError> {
-    map.finish(size, keep)?.ok_or_else(|| {
+fn finish_map(map: &mut MapBuilder, digest: Digest, size: u64, nodes: &mut Vec<Node>) -> Result<Vec<u8>, StoreError> {
+    map.finish(size, nodes).ok_or_else(|| {
         let problem = format!("it has {size} bytes, more than this store's format can hold");
         StoreError::Malformed { what: format!("content {digest}"), problem }
     })
