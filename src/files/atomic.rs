@@ -1,7 +1,7 @@
 //! Writing files so that a reader, a crash or a full disk never sees half of one.
 
 use std::fs::{File, Permissions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -259,6 +259,20 @@ pub fn ensure_dir(folder: &Path) -> Result<(), FileError> {
 /// Gives the folder `from` the name `to`, which must not be in use, in one step.
 pub fn move_dir(from: &Path, to: &Path) -> Result<(), FileError> {
     disk::rename(from, to).map_err(|source| FileError::new("move a folder to", to, source))
+}
+
+/// Reads until the buffer is full or the input ends.
+pub fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Gives a file the present time, as if it had been written now; fine if there is none.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fastcdc::v2020::{FastCDC, Normalization};
 
 use super::lock;
+use crate::files::fill;
 
 /// Files up to this size are one chunk.
 pub(super) const MIN: usize = 16 << 10;
@@ -110,20 +111,6 @@ impl<'r> Chunker<'r> {
         let fresh = bytes.slice(carried - std::mem::take(&mut self.head)..);
         Ok(Window { fresh, chunks, is_last })
     }
-}
-
-/// Reads until the buffer is full or the input ends.
-pub(super) fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

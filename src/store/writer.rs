@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 
-use super::chunker::{Buffers, Chunker, MIN, Window, fill};
+use super::chunker::{Buffers, Chunker, MIN, Window};
 use super::index::NewPacks;
 use super::sink::{Outcome, Sink};
 use super::{Manifest, Store, StoreError, lock};
-use crate::files::{self, FileLock};
+use crate::files::{self, FileLock, fill};
 use crate::id::{ArtifactId, Digest};
 
 /// More threads than this only wait for the disk.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode as Permissions, OFlags};
 
+use crate::files::fill;
 use crate::id::Digest;
 use crate::store::Mode;
 
@@ -92,19 +93,6 @@ impl<T> Steady<T> {
         let path = found.shown();
         KnownFile { path, mode: self.mode, stat: self.stat, digest, checked_at: self.checked_at }
     }
-}
-
-fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn read_error(place: &Path, found: &Found, source: io::Error) -> TrackError {

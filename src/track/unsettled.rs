@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::files::{Durability, FileError, RelPath};
+use crate::files::{Durability, FileError, RelPath, fill};
 use crate::id::{ArtifactId, Digest};
 use crate::store::{Manifest, Mode, Store};
 
@@ -169,20 +169,6 @@ fn is_torn_copy(store: &Store, whole: &Digest, place: &Path) -> bool {
         }
     };
     compare().unwrap_or(false)
-}
-
-/// Reads until the buffer is full or the input ends.
-fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

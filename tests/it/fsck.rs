@@ -3,21 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::sandbox::Sandbox;
-
-/// Content that does not compress and is the same for the same number.
-fn noise(number: u64, bytes: usize) -> Vec<u8> {
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut content = Vec::with_capacity(bytes + 8);
-    while content.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        content.extend_from_slice(&state.to_le_bytes());
-    }
-    content.truncate(bytes);
-    content
-}
+use crate::sandbox::{Sandbox, noise};
 
 /// A repository with a folder of three files, tracked and committed.
 fn tracked() -> Sandbox {

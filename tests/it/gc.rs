@@ -6,21 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use crate::sandbox::Sandbox;
-
-/// Content that does not compress and is the same for the same number.
-fn noise(number: u64, bytes: usize) -> Vec<u8> {
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut content = Vec::with_capacity(bytes + 8);
-    while content.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        content.extend_from_slice(&state.to_le_bytes());
-    }
-    content.truncate(bytes);
-    content
-}
+use crate::sandbox::{Sandbox, noise};
 
 /// Tracks new content at `path` and returns its id.
 fn track(sandbox: &Sandbox, path: &str, number: u64) -> String {

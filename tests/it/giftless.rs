@@ -1,12 +1,14 @@
 //! Giftless, a Git LFS server that others wrote: `scripts/giftless install` installs it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::sshd::answers;
 
 /// A running server that lets anybody read and write. Dropping it ends it.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl Giftless {
                 .stderr(log)
                 .spawn()
                 .unwrap();
-            if answers(port, &mut server) {
+            if answers(port, &mut server, Duration::from_secs(120)) {
                 return Some(Self { folder, server, port });
             }
             let _ = server.kill();
@@ -71,15 +73,4 @@ impl Drop for Giftless {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
-}
-
-fn answers(port: u16, server: &mut Child) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < deadline && server.try_wait().unwrap().is_none() {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    false
 }

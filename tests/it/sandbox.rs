@@ -26,6 +26,20 @@ pub(crate) struct Sandbox {
     variables: Vec<(String, String)>,
 }
 
+/// Content that does not compress and is the same for the same number.
+pub(crate) fn noise(number: u64, bytes: usize) -> Vec<u8> {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut content = Vec::with_capacity(bytes + 8);
+    while content.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    content.truncate(bytes);
+    content
+}
+
 impl Sandbox {
     /// A repository on the branch `main` with one commit.
     pub(crate) fn new() -> Self {

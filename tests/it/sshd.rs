@@ -68,7 +68,7 @@ impl Sshd {
                 .stderr(log)
                 .spawn()
                 .unwrap();
-            if answers(port, &mut server) {
+            if answers(port, &mut server, Duration::from_secs(20)) {
                 let sshd = Self { folder, server, port };
                 sshd.write_client_config("config", "user", &sshd.known_host());
                 return Some(sshd);
@@ -150,17 +150,6 @@ impl Drop for Sshd {
     }
 }
 
-fn answers(port: u16, server: &mut Child) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline && server.try_wait().unwrap().is_none() {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
-
 fn descendants(process: u32) -> Vec<u32> {
     let output = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap().stdout;
     let text = String::from_utf8_lossy(&output).into_owned();
@@ -177,4 +166,16 @@ fn descendants(process: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// Waits until somebody listens on a port of this machine; false if the server ends before, or the time is up.
+pub(crate) fn answers(port: u16, server: &mut Child, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline && server.try_wait().unwrap().is_none() {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
