@@ -108,7 +108,7 @@ fn cell(run: &Run, key: &str, now: Timestamp) -> Option<String> {
         "started" => ago(run.started, now),
         "ended" => ago(run.ended?, now),
         "duration" => duration(run.duration_s?),
-        "commit" => format!("{}{}", run.commit.short(), if run.dirty { "*" } else { "" }),
+        "commit" => run.commit_words(),
         _ => match query::column(run, key)? {
             text if key.starts_with("metric") => text.parse().map(number).unwrap_or(text),
             text => text,

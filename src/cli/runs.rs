@@ -109,6 +109,9 @@ pub(super) fn whole(run: &Run) -> Value {
         "seed": run.seed,
         "cpu_s": run.cpu_s,
         "reason": run.reason,
+        "note": run.note,
+        "removed": run.removed,
+        "datasets": run.datasets,
     });
     if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
         all.extend(more);

@@ -81,8 +81,9 @@ fn text(context: &Context, run: &Run) -> String {
     fact("experiment", run.experiment.clone());
     fact("command", Some(run.command.join(" ")));
     let branch = run.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
-    fact("commit", Some(format!("{}{branch}", run.commit)));
-    fact("code", run.dirty.then(|| format!("{}, with changes that are not committed", run.snapshot)));
+    fact("commit", run.commit.map(|commit| format!("{commit}{branch}")));
+    let snapshot = run.snapshot.filter(|_| run.dirty);
+    fact("code", snapshot.map(|snapshot| format!("{snapshot}, with changes that are not committed")));
     fact("started", Some(run.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
     let cpu = run.cpu_s.map(|seconds| format!(" ({} of CPU time)", duration(seconds))).unwrap_or_default();
     fact("duration", run.duration_s.map(|seconds| format!("{}{cpu}", duration(seconds))));

@@ -53,7 +53,7 @@ impl Registry<'_> {
             id: artifact.id,
             artifact_type: artifact.artifact_type.clone(),
             run: run.as_ref().map(|run| run.id).or(artifact.run),
-            commit: run.as_ref().map(|run| run.snapshot).or(artifact.commit),
+            commit: run.as_ref().and_then(|run| run.snapshot).or(artifact.commit),
             registered: Timestamp::now(),
             by: format!("{} <{}>", identity.name, identity.email),
             note: note.map(str::to_owned),

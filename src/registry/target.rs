@@ -110,7 +110,7 @@ impl Registry<'_> {
             name: output.name.clone(),
             artifact_type: output.artifact_type.clone(),
             run: Some(run.id),
-            commit: Some(run.snapshot),
+            commit: run.snapshot,
         })
     }
 

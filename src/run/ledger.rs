@@ -82,8 +82,7 @@ pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec
     let message = message(run);
     let repository = &workspace.repository;
     // Where a garbage collection took the snapshot of a run that crashed long ago, the record is what is left.
-    let parents: Vec<CommitId> =
-        Some(run.snapshot).filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();
+    let parents: Vec<CommitId> = run.snapshot.filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();
     change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
         let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
         // A record that cannot be read is there all the same, and is not ours to replace.
@@ -185,9 +184,12 @@ fn message(run: &Run) -> String {
     for (name, summary) in headline_metrics(run) {
         subject += &format!(", {name} {}", summary.last);
     }
-    let mut body = format!("run {}\ncommand: {}\nsnapshot: {}", run.id, run.command.join(" "), run.snapshot);
-    if run.dirty {
-        body += &format!(" (changes on top of {})", run.commit);
+    let mut body = format!("run {}\ncommand: {}", run.id, run.command.join(" "));
+    if let Some(snapshot) = run.snapshot {
+        body += &format!("\nsnapshot: {snapshot}");
+    }
+    if let Some(commit) = run.commit.filter(|_| run.dirty) {
+        body += &format!(" (changes on top of {commit})");
     }
     if let Some(seconds) = run.duration_s {
         body += &format!("\nduration: {seconds:.1} s");

@@ -191,8 +191,8 @@ impl LiveRun {
             name,
             status: RunStatus::Running,
             experiment: launch.experiment.clone(),
-            commit: snapshot.head,
-            snapshot: snapshot.commit,
+            commit: Some(snapshot.head),
+            snapshot: Some(snapshot.commit),
             dirty: snapshot.dirty,
             branch: head.branch,
             started: now(),
@@ -202,6 +202,8 @@ impl LiveRun {
             exit_code: None,
             signal: None,
             reason: None,
+            note: None,
+            removed: None,
             user: launch.user.clone(),
             host: launch.host.clone(),
             command: launch.shown_command.clone().unwrap_or_else(|| launch.command.clone()),
@@ -210,6 +212,7 @@ impl LiveRun {
             metrics: BTreeMap::new(),
             tags: launch.tags.clone(),
             inputs: launch.inputs.clone(),
+            datasets: Vec::new(),
             outputs: Vec::new(),
             environment: launch.environment.clone(),
         };
@@ -224,8 +227,8 @@ impl LiveRun {
             }
         };
         let live = Self { folder, run, has_started: false, _lock: lock };
-        if live.run.dirty {
-            repository.hold(&hold_of(&run_id), &live.run.snapshot)?;
+        if let Some(snapshot) = live.run.snapshot.filter(|_| live.run.dirty) {
+            repository.hold(&hold_of(&run_id), &snapshot)?;
         }
         Ok(live)
     }

@@ -19,7 +19,7 @@ mod supervise;
 
 pub use environment::capture_environment;
 pub use live::{ActiveRun, LiveRun};
-pub use record::{MetricSummary, Run, RunInput, RunOutput, RunStatus, smaller_is_better};
+pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::Runs;
 pub use series::panic_is_caught;
 

@@ -113,6 +113,26 @@ pub struct RunInput {
     pub id: ArtifactId,
 }
 
+/// Data that a run read and that is not in the store, as MLflow's clients describe it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunDataset {
+    /// Its name.
+    pub name: String,
+    /// What tells its content from others, as whoever logged it made it.
+    pub digest: String,
+    /// Where it comes from: `local`, `http`, `huggingface`, …
+    pub source_type: String,
+    /// The place, in the form of its type.
+    pub source: String,
+    /// Its columns, as JSON.
+    pub schema: Option<String>,
+    /// Its statistics, as JSON.
+    pub profile: Option<String>,
+    /// What it was used for and more.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
 /// An artifact that a run made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOutput {
@@ -140,10 +160,12 @@ pub struct Run {
     pub status: RunStatus,
     /// The recipe's name in `ml.toml`, if it was run from one.
     pub experiment: Option<String>,
-    /// HEAD when it started.
-    pub commit: CommitId,
+    /// HEAD when it started; none where a run was not started here, or before the first commit.
+    #[serde(default)]
+    pub commit: Option<CommitId>,
     /// The commit that holds the code as it ran.
-    pub snapshot: CommitId,
+    #[serde(default)]
+    pub snapshot: Option<CommitId>,
     /// Whether tracked files differed from HEAD.
     pub dirty: bool,
     /// The branch it started on; none when detached.
@@ -162,6 +184,10 @@ pub struct Run {
     pub signal: Option<String>,
     /// Why it failed, in a line, where that is known.
     pub reason: Option<String>,
+    /// What somebody wrote about it.
+    pub note: Option<String>,
+    /// When it was removed from the lists; its record stays.
+    pub removed: Option<Timestamp>,
     /// Who ran it.
     pub user: String,
     /// On which machine.
@@ -183,6 +209,9 @@ pub struct Run {
     /// What it read.
     #[serde(default)]
     pub inputs: Vec<RunInput>,
+    /// Data that it read and that is not tracked here, as the command described it.
+    #[serde(default)]
+    pub datasets: Vec<RunDataset>,
     /// What it made.
     #[serde(default)]
     pub outputs: Vec<RunOutput>,
@@ -192,6 +221,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// The commit for people, with a star where the code had changes on top of it.
+    pub fn commit_words(&self) -> String {
+        let star = if self.dirty { "*" } else { "" };
+        self.commit.map(|commit| commit.short() + star).unwrap_or_default()
+    }
+
     /// The record's file.
     pub(super) fn to_toml(&self) -> Result<String, RunError> {
         toml::to_string(self)
@@ -252,8 +287,8 @@ pub(crate) mod tests {
             name: "brave-otter-12".to_owned(),
             status: RunStatus::Failed,
             experiment: Some("cnn".to_owned()),
-            commit,
-            snapshot: commit,
+            commit: Some(commit),
+            snapshot: Some(commit),
             dirty: true,
             branch: Some("main".to_owned()),
             started: "2026-11-21T08:00:00.5Z".parse().unwrap(),
@@ -263,6 +298,8 @@ pub(crate) mod tests {
             exit_code: Some(3),
             signal: Some("SIGTERM".to_owned()),
             reason: Some("no data".to_owned()),
+            note: Some("look at this again".to_owned()),
+            removed: Some("2026-11-22T08:00:00Z".parse().unwrap()),
             user: "ada".to_owned(),
             host: "laptop".to_owned(),
             command: vec!["python".to_owned(), "train \"x\".py\u{1b}".to_owned()],
@@ -271,6 +308,15 @@ pub(crate) mod tests {
             metrics: BTreeMap::from([("val/accuracy".to_owned(), summary)]),
             tags: BTreeMap::from([("note".to_owned(), "good".to_owned())]),
             inputs: vec![RunInput { path: RelPath::new("data/x").unwrap(), name: "x".to_owned(), id: artifact }],
+            datasets: vec![RunDataset {
+                name: "wine".to_owned(),
+                digest: "0f1e2d".to_owned(),
+                source_type: "http".to_owned(),
+                source: "{\"url\": \"https://example.org/wine.csv\"}".to_owned(),
+                schema: Some("{}".to_owned()),
+                profile: None,
+                tags: BTreeMap::from([("mlflow.data.context".to_owned(), "train".to_owned())]),
+            }],
             outputs: vec![RunOutput {
                 name: "model".to_owned(),
                 artifact_type: "model".to_owned(),
@@ -298,6 +344,11 @@ pub(crate) mod tests {
         run.exit_code = None;
         run.signal = None;
         run.reason = None;
+        run.note = None;
+        run.removed = None;
+        run.commit = None;
+        run.snapshot = None;
+        run.datasets.clear();
         run.seed = None;
         run.metrics.clear();
         run.inputs.clear();

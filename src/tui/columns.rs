@@ -75,7 +75,7 @@ impl Column {
             Kind::Experiment => run.experiment.clone().unwrap_or_default(),
             Kind::Started => words::ago(run.started, now),
             Kind::Duration => words::duration(seconds(run, now)),
-            Kind::Commit => format!("{}{}", run.commit.short(), if run.dirty { "*" } else { "" }),
+            Kind::Commit => run.commit_words(),
             Kind::Metric(name) => match run.metrics.get(name) {
                 Some(summary) => text::number(summary.last, self.decimals),
                 None => String::new(),

@@ -135,12 +135,12 @@ impl Detail {
         &mut self,
         run_id: &RunId,
         charts: Result<Charts, Problem>,
-        commit: Result<CommitInfo, Problem>,
+        commit: Option<Result<CommitInfo, Problem>>,
     ) {
         if self.run_id == Some(*run_id) {
             self.charts_pending = false;
             self.charts = charts.into();
-            self.commit = commit.into();
+            self.commit = commit.map_or(Load::Waiting, Load::from);
         }
     }
 

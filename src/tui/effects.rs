@@ -34,7 +34,7 @@ pub(super) enum Effect {
     /// Read what happened to a model.
     LoadHistory(String),
     /// Read the points of a run, and what its commit says.
-    LoadDetail(RunId, CommitId),
+    LoadDetail(RunId, Option<CommitId>),
     /// Read the end of a run's log.
     LoadLog(RunId),
     /// Read a metric of some runs for their sparklines.
@@ -54,7 +54,7 @@ pub(super) enum Answer {
     Runs(Result<Option<Listing>, Problem>),
     Models(Result<Option<Vec<Model>>, Problem>),
     History(String, Result<Vec<RegistryEvent>, Problem>),
-    Detail(RunId, Result<Charts, Problem>, Result<CommitInfo, Problem>),
+    Detail(RunId, Result<Charts, Problem>, Option<Result<CommitInfo, Problem>>),
     Log(RunId, Result<Vec<String>, Problem>),
     Sparks(String, Vec<Spark>),
 }
@@ -71,7 +71,7 @@ pub(super) fn perform(source: &mut dyn Source, effect: Effect) -> Option<Answer>
         }
         Effect::LoadDetail(run_id, commit_id) => {
             let charts = source.series(&run_id).map(|series| series::charts(&series));
-            Answer::Detail(run_id, charts, source.commit(&commit_id))
+            Answer::Detail(run_id, charts, commit_id.map(|commit_id| source.commit(&commit_id)))
         }
         Effect::LoadLog(run_id) => {
             Answer::Log(run_id, source.log_tail(&run_id, LOG_BYTES).map(|bytes| log_lines(&bytes)))
@@ -104,7 +104,7 @@ fn failed(effect: Effect, problem: &Problem) -> Option<Answer> {
         Effect::LoadRuns => Answer::Runs(Err(problem)),
         Effect::LoadModels => Answer::Models(Err(problem)),
         Effect::LoadHistory(model) => Answer::History(model, Err(problem)),
-        Effect::LoadDetail(run_id, _) => Answer::Detail(run_id, Err(problem.clone()), Err(problem)),
+        Effect::LoadDetail(run_id, _) => Answer::Detail(run_id, Err(problem.clone()), Some(Err(problem))),
         Effect::LoadLog(run_id) => Answer::Log(run_id, Err(problem)),
         Effect::LoadSparks { metric, .. } => Answer::Sparks(metric, Vec::new()),
     })

@@ -128,7 +128,7 @@ fn an_answer_for_another_run_is_dropped() {
     let other = desk.app.table.all()[5].id;
     let effects = desk.press(ENTER);
     desk.app.update(Action::Loaded(Answer::Log(other, Ok(vec!["not this one".to_owned()]))));
-    desk.app.update(Action::Loaded(Answer::Detail(other, Err("gone".to_owned()), Err("gone".to_owned()))));
+    desk.app.update(Action::Loaded(Answer::Detail(other, Err("gone".to_owned()), Some(Err("gone".to_owned())))));
     assert_eq!((&desk.app.detail.log, &desk.app.detail.charts), (&Load::Waiting, &Load::Waiting));
     desk.carry_out(effects);
     assert!(desk.app.detail.log.ready().is_some());

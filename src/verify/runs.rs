@@ -54,7 +54,7 @@ impl Inspection<'_> {
     }
 
     fn check_snapshot(&mut self, run: &Run, target: &str, anchored: Option<&HashSet<CommitId>>) {
-        let Run { name, snapshot, .. } = run;
+        let Run { name, snapshot: Some(snapshot), .. } = run else { return };
         if !self.workspace.repository.has_commit(snapshot) {
             let severity = if self.is_shallow() { Severity::Warning } else { Severity::Error };
             let message = format!("the code of run {name} is lost: there is no commit {snapshot}");

@@ -349,7 +349,7 @@ fn broken_runs() {
     fixture.plant(RUNS_REF, &record, Some(b"id = 1"));
     assert!(fixture.codes(false).contains("malformed-run"));
     restore();
-    let snapshot = run.snapshot.to_string();
+    let snapshot = run.snapshot.unwrap().to_string();
     fixture.plant_edit(
         RUNS_REF,
         &record,
@@ -408,7 +408,7 @@ fn a_broken_registry() {
     let with_run = good.replace(&run.id.to_string(), &RunId::from_bytes([3; 16]).to_string());
     fixture.plant(REGISTRY_REF, "more/versions/1.toml", Some(with_run.replace("digits", "more").as_bytes()));
     fixture.expect(false, &["missing-run"]);
-    let commit = run.snapshot.to_string();
+    let commit = run.snapshot.unwrap().to_string();
     let with_commit = good.replace(&commit, &CommitId::from_bytes([3; 20]).to_string()).replace("digits", "more");
     fixture.plant(REGISTRY_REF, "more/versions/1.toml", Some(with_commit.as_bytes()));
     fixture.expect(false, &["missing-commit"]);

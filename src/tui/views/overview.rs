@@ -166,14 +166,15 @@ fn how(run: &Run, sheet: &mut Sheet<'_>) {
 fn code(run: &Run, detail: &Detail, sheet: &mut Sheet<'_>) {
     let theme = sheet.theme;
     let branch = run.branch.as_deref().map_or_else(String::new, |branch| format!(" on {branch}"));
-    sheet.field("commit", &format!("{}{branch}", run.commit.short()), theme.text);
+    let Some(commit) = run.commit else { return };
+    sheet.field("commit", &format!("{}{branch}", commit.short()), theme.text);
     match &detail.commit {
-        Load::Ready(commit) if commit.id == run.commit => sheet.field("", commit.subject(), theme.dim),
+        Load::Ready(info) if info.id == commit => sheet.field("", info.subject(), theme.dim),
         Load::Failed(problem) => sheet.field("", problem, theme.bad),
         Load::Ready(_) | Load::Waiting => {}
     }
-    if run.dirty {
-        let words = format!("dirty, kept as {}", run.snapshot.short());
+    if let Some(snapshot) = run.snapshot.filter(|_| run.dirty) {
+        let words = format!("dirty, kept as {}", snapshot.short());
         sheet.field("", &words, theme.warn);
     }
 }
