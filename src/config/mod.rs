@@ -12,8 +12,10 @@ pub use parse::is_plain_name;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::files::RelPath;
 
@@ -64,6 +66,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// How data is written to the work tree.
     pub checkout: Checkout,
+    /// What holds for all runs.
+    pub run: RunSettings,
     /// Conditions for promotions, by alias, and for pushes.
     pub gates: BTreeMap<String, Gate>,
 }
@@ -150,6 +154,76 @@ pub struct PrePush {
 pub struct Checkout {
     /// Whether the files that are written cannot be written to any more.
     pub read_only: bool,
+}
+
+/// What holds for all runs.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSettings {
+    /// Whether code that is not committed is shared together with the runs that had it; by default it is asked.
+    #[serde(alias = "share-snapshots")]
+    pub share_snapshots: Option<ShareSnapshots>,
+    /// How often a run that is still going is shared: `5m`; by default it is shared when it has ended.
+    #[serde(alias = "share-every", deserialize_with = "interval")]
+    pub share_every: Option<Duration>,
+}
+
+/// Whether code that is not committed is shared together with the runs that had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareSnapshots {
+    /// It is.
+    Yes,
+    /// It stays here, and the runs are shared without it.
+    No,
+    /// The user is asked.
+    Ask,
+}
+
+impl ShareSnapshots {
+    /// What a text says, as git's configuration and `ml.toml` have it.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(Self::Yes),
+            "false" | "no" | "off" | "0" => Some(Self::No),
+            "ask" => Some(Self::Ask),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ShareSnapshots {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Truth(bool),
+            Word(String),
+        }
+        let wrong = || D::Error::custom("it has to be true, false or \"ask\"");
+        match Written::deserialize(deserializer).map_err(|_| wrong())? {
+            Written::Truth(true) => Ok(Self::Yes),
+            Written::Truth(false) => Ok(Self::No),
+            Written::Word(word) => Self::parse(&word).ok_or_else(wrong),
+        }
+    }
+}
+
+fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_interval(&text).map(Some).ok_or_else(|| D::Error::custom("write it as 30s, 5m or 1h, at least 1s"))
+}
+
+/// A time such as `30s`, `5m` or `1h`, of at least a second and at most a week.
+fn parse_interval(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, seconds) = match text.char_indices().last()? {
+        (end, 's') => (&text[..end], 1),
+        (end, 'm') => (&text[..end], 60),
+        (end, 'h') => (&text[..end], 3600),
+        _ => return None,
+    };
+    let seconds = number.trim().parse::<u64>().ok()?.checked_mul(seconds)?;
+    (1..=7 * 24 * 3600).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 /// Conditions, all of which must hold.

@@ -120,6 +120,9 @@ fn find_line(text: &str, experiment: &str, key: Option<&str>) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::ShareSnapshots;
     use super::*;
 
     fn fail(text: &str) -> String {
@@ -134,6 +137,7 @@ mod tests {
              inputs = [\"data/x\"]\noutputs = [\"out/model\"]\n\
              [remotes.share]\nurl = \"file:///mnt/share\"\n\
              [hooks]\nrequire-pushed = false\n\
+             [run]\nshare_snapshots = \"ask\"\nshare_every = \"5m\"\n\
              [gates.production]\nrequire = [\"metrics.test_accuracy >= 0.97\"]\n",
         )
         .unwrap();
@@ -142,6 +146,8 @@ mod tests {
         assert_eq!(config.experiments["wrapped"].inputs[0].as_str(), "data/x");
         assert_eq!(config.hooks.require_pushed, Some(false));
         assert_eq!(config.hooks.checkout, None);
+        assert_eq!(config.run.share_snapshots, Some(ShareSnapshots::Ask));
+        assert_eq!(config.run.share_every, Some(Duration::from_secs(300)));
         assert_eq!(config.gates["production"].require.len(), 1);
         assert_eq!(parse("").unwrap(), Config::default());
     }
@@ -180,6 +186,8 @@ mod tests {
             (fail("[remotes.a]\n"), "line 1: missing field `url`"),
             (fail("[experiments.a]\ninputs = [\"../x\"]\n"), "the path `../x` is not safe"),
             (fail("[experiments.a]\ncommand = 3\n"), "expected a string"),
+            (fail("[run]\nshare_snapshots = 3\n"), "line 2: it has to be true, false or \"ask\""),
+            (fail("[run]\nshare_every = \"5 ages\"\n"), "line 2: write it as 30s, 5m or 1h"),
             (fail("[experiments.a]\n"), "line 1: experiment `a`: it needs a `command`, or a `model` to train"),
             (
                 fail("[experiments.a]\ncommand = \"x\"\nmodel = \"cnn\"\n"),

@@ -30,6 +30,7 @@ fn run() -> Run {
         user: "ada".to_owned(),
         host: "laptop".to_owned(),
         command: vec!["python".to_owned(), "train.py".to_owned()],
+        folder: None,
         seed: Some(7),
         params: text(&[("lr", "0.10"), ("optimizer", "adam"), ("a b", "it's"), ("layers", "10")]),
         metrics: [("val_accuracy", 0.95), ("val/f1 score", 0.5), ("loss", f64::NAN)]

@@ -25,7 +25,7 @@ use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
 use super::{Ended, Launch, Observer, Run, RunError, RunOutput, RunStatus, names};
-use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, Wait};
+use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, RelPath, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
 use crate::track::{ArtifactType, TrackError, Workspace};
@@ -207,6 +207,7 @@ impl LiveRun {
             user: launch.user.clone(),
             host: launch.host.clone(),
             command: launch.shown_command.clone().unwrap_or_else(|| launch.command.clone()),
+            folder: place_in(workspace, &launch.folder),
             seed: launch.seed,
             params: launch.params.clone(),
             metrics: BTreeMap::new(),
@@ -338,6 +339,13 @@ pub(super) fn note_output(folder: &Path, output: &RunOutput) -> Result<(), RunEr
     note(folder, &OwnLine { time: Some(now()), git_ml: Some(output), ..OwnLine::default() })
 }
 
+/// The place in the work tree; none for its top, and for what is not in it.
+fn place_in(workspace: &Workspace, place: &Path) -> Option<RelPath> {
+    let place = place.canonicalize().ok()?;
+    let inner = place.strip_prefix(workspace.repository.work_dir().ok()?).ok()?;
+    RelPath::new(inner.to_str()?).ok()
+}
+
 /// Stores a file or folder as an output with this name and type.
 pub(super) fn store_output(
     workspace: &Workspace,
@@ -357,6 +365,7 @@ pub(super) fn store_output(
         id,
         files: manifest.entries().len() as u64,
         bytes: manifest.total_size(),
+        path: place_in(workspace, path),
     })
 }
 

@@ -147,6 +147,9 @@ pub struct RunOutput {
     pub files: u64,
     /// Bytes of content.
     pub bytes: u64,
+    /// Where in the work tree the run left it; none where it was not in the work tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RelPath>,
 }
 
 /// One run, whole, without its series and its log.
@@ -194,6 +197,9 @@ pub struct Run {
     pub host: String,
     /// The command and its arguments.
     pub command: Vec<String>,
+    /// The folder of the work tree that it ran in; none for the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<RelPath>,
     /// The seed, where known.
     #[serde(default, with = "seed")]
     pub seed: Option<u64>,
@@ -303,6 +309,7 @@ pub(crate) mod tests {
             user: "ada".to_owned(),
             host: "laptop".to_owned(),
             command: vec!["python".to_owned(), "train \"x\".py\u{1b}".to_owned()],
+            folder: Some(RelPath::new("src").unwrap()),
             seed: Some(u64::MAX),
             params: BTreeMap::from([("lr".to_owned(), "0.1".to_owned()), ("a b".to_owned(), "two\nlines".to_owned())]),
             metrics: BTreeMap::from([("val/accuracy".to_owned(), summary)]),
@@ -323,6 +330,7 @@ pub(crate) mod tests {
                 id: artifact,
                 files: 2,
                 bytes: 3,
+                path: Some(RelPath::new("out/model").unwrap()),
             }],
             environment: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
         }
@@ -353,6 +361,8 @@ pub(crate) mod tests {
         run.metrics.clear();
         run.inputs.clear();
         run.command.clear();
+        run.folder = None;
+        run.outputs[0].path = None;
         assert_eq!(Run::parse(run.to_toml().unwrap().as_bytes(), &run.id).unwrap(), run);
     }
 

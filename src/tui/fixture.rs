@@ -113,6 +113,7 @@ fn run(index: usize, metrics: BTreeMap<String, MetricSummary>) -> Run {
         id: ArtifactId::from_bytes(bytes(&format!("model {index}"))),
         files: 9,
         bytes: 1_482_311,
+        path: None,
     };
     let mut snapshot: [u8; 20] = bytes(&format!("commit {}", index / 3));
     snapshot[0] ^= u8::from(index.is_multiple_of(3));
@@ -141,6 +142,7 @@ fn run(index: usize, metrics: BTreeMap<String, MetricSummary>) -> Run {
         user: "ada".to_owned(),
         host: "workbench".to_owned(),
         command: ["git-ml-torch", "train", "job.json"].map(str::to_owned).to_vec(),
+        folder: None,
         seed: Some(1),
         params: params.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         metrics,
