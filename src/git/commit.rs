@@ -69,17 +69,32 @@ impl Repository {
         // Everything is written before the ref is locked, so that it is locked for an instant only.
         let id = repository.commit(None, &author, &author, commit.message, &tree, &parents).or_failed(action)?;
 
+        let log_line = commit.message.lines().next().unwrap_or_default();
+        let id = from_bytes(id.as_bytes())?;
+        self.move_ref(reference, commit.expected.as_ref(), &id, commit.author, log_line)?;
+        Ok(id)
+    }
+
+    /// Moves a ref of ours, if it is still where it was expected.
+    pub(super) fn move_ref(
+        &self,
+        reference: &str,
+        expected: Option<&CommitId>,
+        target: &CommitId,
+        author: &Identity,
+        log_line: &str,
+    ) -> Result<(), GitError> {
+        let action = || format!("cannot move {reference}");
+        let repository = self.git2()?;
         let mut transaction = repository.transaction().or_failed(action)?;
         self.lock_ref(&mut transaction, reference)?;
-        if repository.refname_to_id(reference).ok() != expected {
+        if repository.refname_to_id(reference).ok() != expected.map(to_git2).transpose()? {
             return Err(GitError::RefMoved { reference: reference.to_owned() });
         }
-        let log_line = commit.message.lines().next().unwrap_or_default();
         transaction
-            .set_target(reference, id, Some(&author), log_line)
+            .set_target(reference, to_git2(target)?, Some(&author.signature()?), log_line)
             .and_then(|()| transaction.commit())
-            .or_failed(action)?;
-        from_bytes(id.as_bytes())
+            .or_failed(action)
     }
 
     /// Points a ref of ours to a commit, so that `git gc` keeps it.

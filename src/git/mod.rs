@@ -7,6 +7,7 @@
 //! Architecture invariant: no type of git2 or gix is in this module's API, and HEAD, the user's index and the work
 //! tree stay as they are.
 
+mod bulk;
 mod command;
 mod commit;
 mod error;
@@ -21,6 +22,7 @@ mod settings;
 mod snapshot;
 mod version;
 
+pub use bulk::BulkCommit;
 pub use commit::{RefCommit, TreeEdit};
 pub use error::GitError;
 pub use history::{History, HistoryFile, Root, Worktree};

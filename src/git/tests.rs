@@ -426,6 +426,36 @@ fn commits_to_a_ref_edit_its_tree_and_keep_its_history() {
 }
 
 #[test]
+fn many_commits_at_once_are_as_those_made_one_by_one() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.open();
+    let head = repository.resolve("HEAD").unwrap();
+    let commit = |edits: Vec<TreeEdit>, message: &str, extra_parents: &[CommitId]| BulkCommit {
+        edits,
+        message: message.to_owned(),
+        extra_parents: extra_parents.to_vec(),
+    };
+    let name = "refs/ml/runs";
+    let first = [commit(Vec::new(), "begin\n", &[]), commit(vec![edit("a/ä \"b\\", "1")], "one\n\nbody ü\n", &[head])];
+    repository.commit_all_to_ref(name, None, &first, &ada()).unwrap();
+    let tip = repository.read_ref(name).unwrap().unwrap();
+    let gone = TreeEdit { path: "a/ä \"b\\".to_owned(), content: None };
+    let second = [commit(vec![edit("c", "2\n"), edit("c", "3\n")], "two", &[]), commit(vec![gone], "three", &[])];
+    assert!(matches!(repository.commit_all_to_ref(name, None, &second, &ada()), Err(GitError::RefMoved { .. })));
+    assert_eq!(repository.read_ref(name).unwrap(), Some(tip));
+    repository.commit_all_to_ref(name, Some(tip), &second, &ada()).unwrap();
+
+    let tip = repository.read_ref(name).unwrap().unwrap();
+    let history = repository.first_parents(&tip, 10).unwrap();
+    assert_eq!(history.iter().map(CommitInfo::subject).collect::<Vec<_>>(), ["three", "two", "one", "begin"]);
+    assert_eq!((history[2].parents[1], history[2].message.as_str()), (head, "one\n\nbody ü\n"));
+    assert_eq!(repository.read_at(&history[2].id, "a/ä \"b\\", 10).unwrap().unwrap(), b"1");
+    assert_eq!(repository.files_at(&tip, 10).unwrap(), [("c".to_owned(), b"3\n".to_vec())]);
+    assert_eq!(sandbox.git(&["for-each-ref", "refs/ml/drafts"]), "");
+    sandbox.git(&["fsck", "--strict"]);
+}
+
+#[test]
 fn a_ref_that_moved_refuses_the_commit() {
     let sandbox = Sandbox::new();
     let repository = sandbox.open();

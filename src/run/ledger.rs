@@ -4,12 +4,15 @@
 //! something was logged, and `log.txt` where something was printed. The last digits of an id are random while its
 //! first are the time, so the folders stay small.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rayon::prelude::*;
+
 use super::record::MAX_RECORD;
-use super::{RUNS_REF, Run, RunError, Series, log_text, series};
+use super::{RUNS_REF, Run, RunError, Series, WholeRun, log_text, series};
 use crate::files::{FileLock, Wait};
-use crate::git::{GitError, Identity, RefCommit, Repository, TreeEdit};
+use crate::git::{BulkCommit, GitError, Identity, RefCommit, Repository, TreeEdit};
 use crate::id::{CommitId, RunId};
 use crate::track::Workspace;
 
@@ -70,6 +73,49 @@ pub(super) fn read_log(repository: &Repository, tip: &CommitId, run_id: &RunId) 
 
 /// Records a run that ended. One that is recorded already stays as it is.
 pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec<u8>) -> Result<(), RunError> {
+    let repository = &workspace.repository;
+    let entry = entry(repository, run, points, log)?;
+    change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
+        let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
+        // A record that cannot be read is there all the same, and is not ours to replace.
+        if !matches!(recorded, Ok(None | Some(None))) {
+            return Ok(None);
+        }
+        Ok(Some(entry.clone()))
+    })
+}
+
+/// Records runs that ended, a commit each, all in one go. Those that are recorded already stay as they are; how many
+/// were not.
+pub(super) fn record_all(workspace: &Workspace, runs: &[WholeRun], author: &Identity) -> Result<usize, RunError> {
+    let repository = &workspace.repository;
+    let entries = runs.par_iter().map(|whole| {
+        let WholeRun { run, series, log } = whole;
+        Ok((run.id, entry(repository, run, series, log.clone())?))
+    });
+    let entries: BTreeMap<RunId, Change> = entries.collect::<Result<_, RunError>>()?;
+    let _turn = take_turn(workspace);
+    let mut tries = 0;
+    loop {
+        let expected = tip(repository)?;
+        let recorded = expected.map(|tip| ids(repository, &tip)).transpose()?.unwrap_or_default();
+        let commit =
+            |change: Change| BulkCommit { edits: change.edits, message: change.message, extra_parents: change.parents };
+        let new = entries.iter().filter(|(run_id, _)| recorded.binary_search(run_id).is_err());
+        let new: Vec<BulkCommit> = new.map(|(_, change)| commit(change.clone())).collect();
+        let count = new.len();
+        let beginning = (expected.is_none() && count > 0).then(|| commit(beginning()));
+        let commits: Vec<BulkCommit> = beginning.into_iter().chain(new).collect();
+        match repository.commit_all_to_ref(RUNS_REF, expected, &commits, author) {
+            Ok(()) => return Ok(count),
+            Err(GitError::RefMoved { .. }) if tries < TRIES => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What is to be committed for a run that ended.
+fn entry(repository: &Repository, run: &Run, points: &Series, log: Vec<u8>) -> Result<Change, RunError> {
     let malformed = |problem: String| RunError::Malformed { id: run.id.to_string(), problem };
     let mut edits = vec![edit(&run.id, RECORD, run.to_toml()?.into_bytes())];
     if !points.is_empty() {
@@ -79,18 +125,15 @@ pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec
     if !log.is_empty() {
         edits.push(edit(&run.id, log_text::LOG, log));
     }
-    let message = message(run);
-    let repository = &workspace.repository;
     // Where a garbage collection took the snapshot of a run that crashed long ago, the record is what is left.
-    let parents: Vec<CommitId> = run.snapshot.filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();
-    change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
-        let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
-        // A record that cannot be read is there all the same, and is not ours to replace.
-        if !matches!(recorded, Ok(None | Some(None))) {
-            return Ok(None);
-        }
-        Ok(Some(Change { edits: edits.clone(), message: message.clone(), parents: parents.clone() }))
-    })
+    let parents = run.snapshot.filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();
+    Ok(Change { edits, message: message(run), parents })
+}
+
+/// The first commit. Without one before it the first run's own first parent would be the code, and the log of runs
+/// would go on into the history of that.
+fn beginning() -> Change {
+    Change { edits: Vec::new(), message: "Begin the log of runs\n".to_owned(), parents: Vec::new() }
 }
 
 /// Changes the record of a run in a commit of its own.
@@ -121,6 +164,7 @@ fn edit(run_id: &RunId, name: &str, content: Vec<u8>) -> TreeEdit {
 }
 
 /// What is to be committed on top of the tip.
+#[derive(Debug, Clone)]
 struct Change {
     edits: Vec<TreeEdit>,
     message: String,
@@ -130,38 +174,30 @@ struct Change {
 /// Says what is to be committed on top of a tip, if anything.
 type Decide<'d> = &'d mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>;
 
+/// Many runs may end at once: taking turns spares them most of the trying again. It is not needed to be right, so a
+/// lock that cannot be had is no reason to lose a run.
+fn take_turn(workspace: &Workspace) -> Option<FileLock> {
+    let lock = workspace.store.root().join("runs.lock");
+    FileLock::exclusive(&lock, Wait::UpTo(Duration::from_secs(10))).ok()
+}
+
 /// Commits what `decide` wants on top of the tip it is given, and asks it again when the tip has moved.
 fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Result<(), RunError> {
-    // Many runs may end at once: taking turns spares them most of the trying again. It is not needed to be right,
-    // so a lock that cannot be had is no reason to lose a run.
-    let lock = workspace.store.root().join("runs.lock");
-    let _turn = FileLock::exclusive(&lock, Wait::UpTo(Duration::from_secs(10))).ok();
+    let _turn = take_turn(workspace);
     let repository = &workspace.repository;
     let mut tries = 0;
     loop {
         let expected = tip(repository)?;
         let Some(change) = decide(expected.as_ref())? else { return Ok(()) };
-        // Without a commit before it the first run's own first parent would be the code, and the log of runs would
-        // go on into the history of that.
         let is_beginning = expected.is_none();
-        let commit = if is_beginning {
-            RefCommit {
-                reference: RUNS_REF,
-                expected,
-                edits: Vec::new(),
-                message: "Begin the log of runs\n",
-                extra_parents: Vec::new(),
-                author,
-            }
-        } else {
-            RefCommit {
-                reference: RUNS_REF,
-                expected,
-                edits: change.edits,
-                message: &change.message,
-                extra_parents: change.parents,
-                author,
-            }
+        let change = if is_beginning { beginning() } else { change };
+        let commit = RefCommit {
+            reference: RUNS_REF,
+            expected,
+            edits: change.edits,
+            message: &change.message,
+            extra_parents: change.parents,
+            author,
         };
         match repository.commit_to_ref(&commit) {
             Ok(_) if is_beginning => {}

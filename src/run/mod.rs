@@ -19,6 +19,7 @@ mod supervise;
 
 pub use environment::capture_environment;
 pub use live::{ActiveRun, LiveRun};
+pub use names::name_of;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::Runs;
 pub use series::panic_is_caught;
@@ -139,6 +140,17 @@ pub struct Point {
 
 /// All points of a run, by metric, in the order they were logged.
 pub type Series = BTreeMap<String, Vec<Point>>;
+
+/// A run that ended, with all that is kept of it, for recording it as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeRun {
+    /// The record.
+    pub run: Run,
+    /// Its points.
+    pub series: Series,
+    /// What it wrote to stdout and stderr.
+    pub log: Vec<u8>,
+}
 
 /// What to run and how.
 #[derive(Debug, Clone)]

@@ -114,7 +114,7 @@ const ANIMALS: [&str; 96] = [
 ];
 
 /// The name of a run that was given none, out of its id's random digits.
-pub(super) fn name_of(run_id: &RunId) -> String {
+pub fn name_of(run_id: &RunId) -> String {
     // The first six bytes are the time; the last byte chooses the run's folder in the tree, and is random too.
     let bytes = run_id.as_bytes();
     let random = u32::from_be_bytes([bytes[11], bytes[12], bytes[13], bytes[14]]) as usize;

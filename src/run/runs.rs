@@ -9,9 +9,13 @@ use super::collect::Collector;
 use super::event::OwnLine;
 use super::live::{check_texts, note, now};
 use super::recover::{completed, so_far};
-use super::{Run, RunError, Series, find, ledger, live, log_text, recover};
+use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover};
+use crate::git::Identity;
 use crate::id::RunId;
 use crate::track::Workspace;
+
+/// Runs that are recorded in one go.
+const BATCH: usize = 1000;
 
 fn sort_newest_first(runs: &mut [Run]) {
     runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
@@ -139,6 +143,20 @@ impl<'w> Runs<'w> {
         let words: Vec<_> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let subject: String = format!("tag {}", words.join(" ")).chars().filter(|c| !c.is_control()).collect();
         self.amend(&run.id, &subject, &mut |run| run.tags.extend(tags.clone())).map(drop)
+    }
+
+    /// Records runs that ended elsewhere, a commit each, many at once. Those that are recorded already stay as they are;
+    /// how many were not.
+    pub fn record_all(&self, runs: impl IntoIterator<Item = WholeRun>, author: &Identity) -> Result<usize, RunError> {
+        let mut runs = runs.into_iter();
+        let mut count = 0;
+        loop {
+            let batch: Vec<WholeRun> = runs.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(count);
+            }
+            count += ledger::record_all(self.workspace, &batch, author)?;
+        }
     }
 
     /// Changes a recorded run in a commit of its own.
