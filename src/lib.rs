@@ -17,6 +17,7 @@ pub mod hooks;
 pub mod id;
 pub mod import;
 pub mod init;
+pub mod mlflow;
 pub mod query;
 pub mod reach;
 pub mod registry;

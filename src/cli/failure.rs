@@ -15,6 +15,7 @@ use crate::git::GitError;
 use crate::hooks::HookError;
 use crate::import::ImportError;
 use crate::init::InitError;
+use crate::mlflow::ServeError;
 use crate::query::QueryError;
 use crate::reach::ReachError;
 use crate::registry::RegistryError;
@@ -80,6 +81,9 @@ pub enum Failure {
     /// An import failed.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The repository could not be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// Versions could not be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
@@ -167,6 +171,7 @@ impl Failure {
             | Self::Run(_)
             | Self::Init(_)
             | Self::Hook(_)
+            | Self::Serve(_)
             | Self::Diff(_)
             | Self::Track(_)
             | Self::Store(_)
@@ -194,6 +199,7 @@ impl Failure {
             Self::Run(error) => run_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
+            Self::Serve(error) => serve_hint(error),
             Self::Diff(error) => diff_hint(error),
             Self::Import(error) => import_hint(error),
             Self::Track(error) => track_hint(error),
@@ -241,6 +247,15 @@ fn usage_lines(text: &str) -> Vec<String> {
 /// Messages of others may have several lines and control characters; the first line is what people need.
 fn one_line(text: &str) -> String {
     printable(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+fn serve_hint(error: &ServeError) -> Option<String> {
+    match error {
+        ServeError::Listen { .. } => Some("choose another port, or let the system choose with `--port 0`".to_owned()),
+        ServeError::NoToken { .. } => Some("write a token to a file and give that with --token-file".to_owned()),
+        ServeError::Start(_) => None,
+        ServeError::Run(error) => run_hint(error),
+    }
 }
 
 fn import_hint(error: &ImportError) -> Option<String> {

@@ -19,6 +19,7 @@ mod key_value;
 mod log;
 mod manifest;
 mod metric;
+mod mlflow;
 mod model;
 mod note;
 mod output;
@@ -97,6 +98,7 @@ enum Command {
     Tag(tag::Args),
     Note(note::Args),
     Ui(ui::Args),
+    Mlflow(mlflow::Args),
     Model(model::Args),
     Verify(verify::Args),
     Du(du::Args),
@@ -170,6 +172,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Tag(args) => tag::run(context, args),
         Command::Note(args) => note::run(context, args),
         Command::Ui(args) => ui::run(context, args),
+        Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Du(args) => du::run(context, args),

@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["run", "remote", "diff"],
     &["query", "registry", "train", "import"],
     &["verify", "init", "reach"],
-    &["hooks", "tui", "upkeep"],
+    &["hooks", "mlflow", "tui", "upkeep"],
     &["cli"],
     &["faults"],
 ];

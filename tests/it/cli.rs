@@ -50,6 +50,7 @@ fn the_help_lists_the_commands() {
       tag          Set tags of a run
       note         Write a note on a run
       ui           Open the dashboard: runs as they happen, their charts and logs, and the registry
+      mlflow       Serve this repository to MLflow's clients
 
     Inside a run, from any script:
       metric       Log metrics to the run that this is called in

@@ -1,0 +1,203 @@
+//! The MLflow protocol: its tracking and registry API over a repository, for clients that cannot tell the difference.
+//!
+//! `git ml mlflow serve` offers it for a whole repository; `git ml run` opens a port of its own for the command that
+//! it runs. What arrives lands in runs, artifacts and the registry like anything native.
+//!
+//! Everything that a client sends is untrusted: names, numbers, paths and sizes. Whatever it is, the answer is what
+//! it asked for or an error in MLflow's form.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `mod` | the server: its socket, its thread, its end |
+//! | `http` | who may ask, bodies and replies |
+//! | `endpoints` | the list of all JSON endpoints |
+//! | `message` | protocol buffers spelled in JSON |
+//! | `error` | codes, messages and statuses |
+
+mod endpoints;
+mod error;
+mod http;
+mod message;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use tokio::sync::oneshot;
+
+use self::http::{Access, Reply};
+use crate::id::RunId;
+use crate::run::RunError;
+use crate::track::Workspace;
+
+/// The version of MLflow whose protocol this is: clients ask for it to know what a server can do.
+const MLFLOW_VERSION: &str = "3.17.2";
+
+/// How long requests that are being answered may take when the server is asked to stop.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a server could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As it was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no thread, or nothing to wait for connections with.
+    #[error("cannot start the server")]
+    Start(#[source] io::Error),
+    /// An address that others reach, and nothing that tells who may.
+    #[error("{host} is reached by other machines, and there is no token")]
+    NoToken {
+        /// The address.
+        host: IpAddr,
+    },
+    /// Runs that ended could not be recorded. Their folders have everything still.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What to serve, where, and to whom.
+#[derive(Debug)]
+pub struct Options {
+    /// The repository.
+    pub workspace: Arc<Workspace>,
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port; with 0 the system chooses a free one.
+    pub port: u16,
+    /// What clients have to show; without, only this machine is served.
+    pub token: Option<String>,
+    /// Who serves: the user of runs whose clients do not say.
+    pub user: String,
+    /// This machine's name.
+    pub machine: String,
+    /// The run whose command is served, where it is one.
+    pub inside: Option<RunId>,
+}
+
+/// What the endpoints work on.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The repository.
+    workspace: Arc<Workspace>,
+    /// Who may ask.
+    access: Access,
+    /// Who serves.
+    user: String,
+    /// This machine's name.
+    machine: String,
+    /// The run whose command is served.
+    inside: Option<RunId>,
+}
+
+/// A server at work, on threads of its own.
+#[derive(Debug)]
+#[must_use = "it stops when this is dropped"]
+pub struct Serving {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    #[expect(dead_code, reason = "the runs that are open are ended through it")]
+    server: Arc<Server>,
+}
+
+impl Serving {
+    /// Listens, and answers from then on.
+    pub fn start(options: Options) -> Result<Self, ServeError> {
+        let Options { workspace, host, port, token, user, machine, inside } = options;
+        let access = match token {
+            Some(token) => Access::Token(token),
+            None if host.is_loopback() => Access::Loopback,
+            None => return Err(ServeError::NoToken { host }),
+        };
+        let address = SocketAddr::new(host, port);
+        let listen = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let server = Arc::new(Server { workspace, access, user, machine, inside });
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(&server);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(64)
+            .build()
+            .map_err(ServeError::Start)?;
+        let thread = std::thread::Builder::new()
+            .name("mlflow".to_owned())
+            .spawn(move || {
+                runtime.block_on(serve(shared, listener, stopped));
+                runtime.shutdown_timeout(FAREWELL);
+            })
+            .map_err(ServeError::Start)?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread), server })
+    }
+
+    /// The URL for clients.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers what is being asked, and nothing more.
+    pub fn stop(mut self) -> Result<(), ServeError> {
+        self.close();
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread has ended if it does not listen to this any more.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Answers on a socket until it is told to stop, and a little longer to those who have asked already.
+async fn serve(server: Arc<Server>, listener: TcpListener, stopped: oneshot::Receiver<()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    // A small answer is not to wait for more to come.
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    let (begin, mut ending) = tokio::sync::watch::channel(());
+    let farewell = async move {
+        let _ = ending.changed().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    let ask = async move {
+        let _ = stopped.await;
+        drop(begin);
+    };
+    let serving = axum::serve(listener, router(server)).with_graceful_shutdown(ask);
+    tokio::select! {
+        _ = serving => {}
+        () = farewell => {}
+    }
+}
+
+fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { Reply::text("OK") }))
+        .route("/version", get(|| async { Reply::text(MLFLOW_VERSION) }))
+        .fallback(http::answer)
+        .layer(from_fn_with_state(Arc::clone(&server), http::guard))
+        .with_state(server)
+}
