@@ -12,6 +12,7 @@ pub mod diff;
 #[cfg(test)]
 mod faults;
 pub mod files;
+pub mod formats;
 pub mod git;
 pub mod hooks;
 pub mod id;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// A module imports only from lower floors: never from its own, never from above.
 const FLOORS: &[&[&str]] = &[
-    &["id", "files", "words"],
+    &["id", "files", "formats", "words"],
     &["git", "store", "config"],
     &["track"],
     &["run", "remote", "diff"],
