@@ -225,7 +225,15 @@ mod tests {
 
     #[test]
     fn a_registration_says_all_of_it() {
-        let summary = crate::run::MetricSummary { last: 0.98, min: 0.1, max: 0.98, best_step: 4, count: 5 };
+        let summary = crate::run::MetricSummary {
+            last: 0.98,
+            min: 0.1,
+            max: 0.98,
+            best_step: 4,
+            count: 5,
+            last_step: 4,
+            last_time: jiff::Timestamp::UNIX_EPOCH,
+        };
         let version = Version {
             model: "digits".to_owned(),
             version: 3,

@@ -102,8 +102,15 @@ mod tests {
     use super::*;
 
     fn example() -> Version {
-        let summary =
-            MetricSummary { last: 0.5, min: f64::NAN, max: f64::INFINITY, best_step: -1, count: u64::from(u32::MAX) };
+        let summary = MetricSummary {
+            last: 0.5,
+            min: f64::NAN,
+            max: f64::INFINITY,
+            best_step: -1,
+            count: u64::from(u32::MAX),
+            last_step: 7,
+            last_time: jiff::Timestamp::UNIX_EPOCH,
+        };
         Version {
             model: "digits".to_owned(),
             version: 3,

@@ -44,7 +44,7 @@ impl RunStatus {
 /// A metric's values in short. NaN values count for `last` only.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MetricSummary {
-    /// The value logged last.
+    /// The value of the largest step; of several, of the latest; of several still, the largest.
     pub last: f64,
     /// The smallest.
     pub min: f64,
@@ -54,6 +54,12 @@ pub struct MetricSummary {
     pub best_step: i64,
     /// How many points there are.
     pub count: u64,
+    /// The step of the last.
+    #[serde(default)]
+    pub last_step: i64,
+    /// When the last was logged.
+    #[serde(default)]
+    pub last_time: Timestamp,
 }
 
 impl MetricSummary {
@@ -68,12 +74,13 @@ impl MetricSummary {
 
     /// The summary of one point.
     pub(super) fn first(point: &Point) -> Self {
-        Self { last: point.value, min: point.value, max: point.value, best_step: point.step, count: 1 }
+        let &Point { step, time, value } = point;
+        Self { last: value, min: value, max: value, best_step: step, count: 1, last_step: step, last_time: time }
     }
 
     /// Takes one more point in.
     pub(super) fn add(&mut self, point: &Point, smaller_is_better: bool) {
-        self.last = point.value;
+        self.take_if_later(point.step, point.time, point.value);
         self.count += 1;
         if point.value.is_nan() {
             return;
@@ -86,6 +93,32 @@ impl MetricSummary {
         }
         self.min = if first { point.value } else { self.min.min(point.value) };
         self.max = if first { point.value } else { self.max.max(point.value) };
+    }
+}
+
+impl MetricSummary {
+    /// The order is MLflow's, so that whoever asks through it and whoever asks us gets the same.
+    fn take_if_later(&mut self, step: i64, time: Timestamp, value: f64) {
+        let order = (step, time).cmp(&(self.last_step, self.last_time));
+        if order.is_gt() || order.is_eq() && (value > self.last || self.last.is_nan()) {
+            (self.last, self.last_step, self.last_time) = (value, step, time);
+        }
+    }
+
+    /// Takes in the summary of points that were logged after these.
+    pub(super) fn extend(&mut self, more: &Self, smaller_is_better: bool) {
+        self.take_if_later(more.last_step, more.last_time, more.last);
+        self.count += more.count;
+        if more.min.is_nan() {
+            return;
+        }
+        let first = self.min.is_nan();
+        let best = if smaller_is_better { more.min < self.min } else { more.max > self.max };
+        if first || best {
+            self.best_step = more.best_step;
+        }
+        self.min = if first { more.min } else { self.min.min(more.min) };
+        self.max = if first { more.max } else { self.max.max(more.max) };
     }
 }
 
@@ -287,7 +320,9 @@ pub(crate) mod tests {
         let id: RunId = "0192f0c1a2b37def8123456789abcdef".parse().unwrap();
         let commit: CommitId = "0123456789012345678901234567890123456789".parse().unwrap();
         let artifact = ArtifactId::from_bytes([7; 32]);
-        let summary = MetricSummary { last: 0.5, min: 0.25, max: f64::INFINITY, best_step: 3, count: 4 };
+        let last_time = "2026-11-21T08:00:59Z".parse().unwrap();
+        let summary =
+            MetricSummary { last: 0.5, min: 0.25, max: f64::INFINITY, best_step: 3, count: 4, last_step: 3, last_time };
         Run {
             id,
             name: "brave-otter-12".to_owned(),
@@ -382,6 +417,29 @@ pub(crate) mod tests {
         assert_eq!((loss.min, loss.max, loss.best_step, loss.count), (0.25, 0.75, 2, 5));
         assert_eq!(accuracy.best_step, 3);
         assert_eq!(MetricSummary::of("loss", &[]), None);
+    }
+
+    #[test]
+    fn the_last_value_is_that_of_the_largest_step_however_it_was_logged() {
+        let at = |step, second, value| Point { step, time: Timestamp::from_second(second).unwrap(), value };
+        let last = |points: &[Point]| MetricSummary::of("accuracy", points).unwrap().last;
+        assert_eq!(last(&[at(2, 1, 0.2), at(1, 2, 0.9)]), 0.2, "the step counts first");
+        assert_eq!(last(&[at(2, 2, 0.2), at(2, 1, 0.9)]), 0.2, "then the time");
+        assert_eq!(last(&[at(2, 1, 0.9), at(2, 1, 0.2)]), 0.9, "then the value");
+        assert_eq!(last(&[at(2, 1, f64::NAN), at(2, 1, 0.2)]), 0.2);
+    }
+
+    #[test]
+    fn summaries_of_parts_are_that_of_the_whole() {
+        let values = [0.3, f64::NAN, 0.1, 0.7, f64::INFINITY, 0.2];
+        let points: Vec<Point> = values.iter().enumerate().map(|(step, value)| point(step as i64, *value)).collect();
+        for name in ["loss", "accuracy"] {
+            for cut in 1..points.len() {
+                let mut summary = MetricSummary::of(name, &points[..cut]).unwrap();
+                summary.extend(&MetricSummary::of(name, &points[cut..]).unwrap(), smaller_is_better(name));
+                assert_eq!(Some(summary), MetricSummary::of(name, &points), "{name} cut at {cut}");
+            }
+        }
     }
 
     #[test]
