@@ -48,6 +48,11 @@ impl DraftFolder {
         Ok(DraftFile { file: disk::create_as(&path, access.mode())?, path })
     }
 
+    /// Removes the file `name` from it.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        disk::remove_file(&self.place(name))
+    }
+
     /// Makes the symbolic link `name` right in it, with the text `target`.
     pub fn link(&self, name: &str, target: &[u8]) -> io::Result<()> {
         disk::symlink(target, &self.place(name))

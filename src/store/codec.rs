@@ -169,29 +169,33 @@ fn decode_planes(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
     if !planes::STRIDES.contains(&stride) || usize::from(compressed_planes) >> stride != 0 {
         return Err(format!("cannot have {stride} planes"));
     }
+    let is_compressed = |number: &usize| compressed_planes & 1 << number != 0;
+    let length_of = |number| planes::range(raw_len, stride, number).len();
     let count = compressed_planes.count_ones() as usize;
     let mut bodies = lengths.get(3 * count..).ok_or_else(short)?;
-    let mut split = vec![0; raw_len];
+    let mut planes = [&[][..]; MAX_STRIDE];
+    let mut decompressed = vec![0; (0..stride).filter(is_compressed).map(length_of).sum()];
+    let mut room = &mut decompressed[..];
     for number in 0..stride {
-        let plane = &mut split[planes::range(raw_len, stride, number)];
-        let is_compressed = compressed_planes & 1 << number != 0;
-        let length = if is_compressed {
+        let length = if is_compressed(&number) {
             let (length, rest) = lengths.split_first_chunk::<3>().ok_or_else(short)?;
             lengths = rest;
             u32::from_le_bytes([length[0], length[1], length[2], 0]) as usize
         } else {
-            plane.len()
+            length_of(number)
         };
         let (body, rest) = bodies.split_at_checked(length).ok_or_else(short)?;
         bodies = rest;
-        if !is_compressed {
-            plane.copy_from_slice(body);
+        if !is_compressed(&number) {
+            planes[number] = body;
             continue;
         }
+        let (plane, rest) = room.split_at_mut(length_of(number));
+        room = rest;
         let decoded =
             with(&PLANE_DECOMPRESSOR, plane_decompressor, |context| context.decompress_to_buffer(body, plane));
         match decoded {
-            Ok(length) if length == plane.len() => {}
+            Ok(length) if length == plane.len() => planes[number] = plane,
             Ok(length) => return Err(format!("has {length} bytes in a plane of {}", plane.len())),
             Err(error) => return Err(format!("does not decompress ({error})")),
         }
@@ -199,7 +203,7 @@ fn decode_planes(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
     if !bodies.is_empty() {
         return Err(format!("has {} bytes after its last plane", bodies.len()));
     }
-    Ok(planes::join(&split, stride))
+    Ok(planes::join(&planes[..stride], raw_len))
 }
 
 fn plane_decompressor() -> io::Result<Decompressor> {

@@ -36,7 +36,7 @@ pub use manifest::{Entry, Manifest, Mode};
 pub use mark::{Live, Presence};
 pub(crate) use pack::{HEADER_LEN, Key, Kind, PackEntry};
 pub use prune::{Fate, PlannedPack, PruneOptions, PrunePlan, Removed, Rewritten, StoreAlone};
-pub use reader::{FileReader, copy};
+pub use reader::{FileReader, Proof, copy};
 pub use salvage::Salvaged;
 pub(crate) use sink::PACK_TARGET;
 pub(crate) use transfer::{

@@ -108,13 +108,14 @@ pub(super) fn split(raw: &[u8], stride: usize) -> Vec<u8> {
     split
 }
 
-/// Puts planes together again.
-pub(super) fn join(split: &[u8], stride: usize) -> Vec<u8> {
-    let mut raw = vec![0; split.len()];
-    match stride {
-        2 => join_into::<2>(split, &mut raw),
-        4 => join_into::<4>(split, &mut raw),
-        _ => join_into::<8>(split, &mut raw),
+/// Puts the planes of so many bytes together again; each is as long as [`range`] says.
+pub(super) fn join(planes: &[&[u8]], length: usize) -> Vec<u8> {
+    let mut raw = vec![0; length];
+    match planes {
+        [a, b] => join_into([a, b], &mut raw),
+        [a, b, c, d] => join_into([a, b, c, d], &mut raw),
+        [a, b, c, d, e, f, g, h] => join_into([a, b, c, d, e, f, g, h], &mut raw),
+        _ => unreachable!("there are two, four or eight planes"),
     }
     raw
 }
@@ -141,8 +142,7 @@ fn split_into<const STRIDE: usize>(raw: &[u8], mut split: &mut [u8]) {
     }
 }
 
-fn join_into<const STRIDE: usize>(split: &[u8], raw: &mut [u8]) {
-    let planes: [&[u8]; STRIDE] = std::array::from_fn(|number| &split[range(split.len(), STRIDE, number)]);
+fn join_into<const STRIDE: usize>(planes: [&[u8]; STRIDE], raw: &mut [u8]) {
     let (numbers, rest) = raw.as_chunks_mut::<STRIDE>();
     let count = numbers.len();
     for (byte, plane) in rest.iter_mut().zip(planes) {
@@ -208,7 +208,8 @@ mod tests {
                 let plane: Vec<u8> = bytes.iter().copied().skip(number).step_by(stride).collect();
                 prop_assert_eq!(&planes[range(bytes.len(), stride, number)], &plane[..]);
             }
-            prop_assert_eq!(join(&planes, stride), bytes);
+            let parts: Vec<&[u8]> = (0..stride).map(|number| &planes[range(bytes.len(), stride, number)]).collect();
+            prop_assert_eq!(join(&parts, bytes.len()), bytes);
         }
     }
 }

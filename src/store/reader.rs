@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
 use rayon::prelude::*;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::index::Location;
 use super::map::{self, FileMap, Form};
@@ -97,7 +98,7 @@ impl<'s> FileReader<'s> {
             }
             Source::Map(mut ahead) => {
                 if ahead.chunks.is_empty() {
-                    ahead.chunks = ahead.map.read_batch()?.into();
+                    ahead.chunks = ahead.map.read_batch(Proof::Chunks)?.into();
                 }
                 let Some(chunk) = ahead.chunks.pop_front() else { return Err(ahead.map.damaged("it lists no chunks")) };
                 ahead.whole.update(&chunk);
@@ -142,11 +143,20 @@ impl Read for FileReader<'_> {
     }
 }
 
+/// What a copy verifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The whole alone, at its end. Which part is damaged is not found out, nor whether another pack has a good one.
+    Whole,
+    /// Every chunk too, so that a damaged one is named, or read from where there is a good copy.
+    Chunks,
+}
+
 /// Copies a file's content out of the store, verified. While some chunks are hashed and written, the next ones are
 /// decoded.
 ///
 /// What was written before an error is not the file: only when this returns is the digest of the whole proved.
-pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
+pub fn copy(store: &Store, file: &Digest, proof: Proof, output: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
     let fail = |source| StoreError::File(FileError::new("write", Path::new("the output"), source));
     let mut map = match store.open_file(file)? {
         File::Chunk(location) => {
@@ -157,7 +167,7 @@ pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Re
         File::Map(map) => map,
     };
     let (mut whole, mut copied) = (blake3::Hasher::new(), 0);
-    let mut batch = map.read_batch()?;
+    let mut batch = map.read_batch(proof)?;
     while !batch.is_empty() {
         let write = || batch.iter().try_for_each(|chunk| output.write_all(chunk));
         let hash = || {
@@ -166,7 +176,7 @@ pub fn copy(store: &Store, file: &Digest, output: &mut (dyn Write + Send)) -> Re
                 copied += chunk.len() as u64;
             }
         };
-        let (written, ((), next)) = rayon::join(write, || rayon::join(hash, || map.read_batch()));
+        let (written, ((), next)) = rayon::join(write, || rayon::join(hash, || map.read_batch(proof)));
         written.map_err(fail)?;
         batch = next?;
     }
@@ -228,15 +238,16 @@ impl<'s> MapReader<'s> {
         Ok(Some(record))
     }
 
-    /// The next chunks, each verified; nothing after the last.
-    fn read_batch(&mut self) -> Result<Vec<Bytes>, StoreError> {
+    /// The next chunks; nothing after the last.
+    fn read_batch(&mut self, proof: Proof) -> Result<Vec<Bytes>, StoreError> {
         let mut records = Vec::with_capacity(AHEAD);
         while records.len() < AHEAD
             && let Some(record) = self.next()?
         {
             records.push(record);
         }
-        records.into_par_iter().map(|(digest, length)| self.store.read_chunk(&digest, length)).collect()
+        let read = |(digest, length)| self.store.read_chunk_as(&digest, length, proof);
+        records.into_par_iter().map(read).collect()
     }
 
     /// Whether the last chunk was given out.
@@ -263,8 +274,12 @@ fn damaged_entry(pack: PackId, key: &Key, problem: &str) -> StoreError {
 
 /// The bytes of a chunk, or what is wrong with them.
 pub(super) fn decode_and_check(header: &Header, stored: Vec<u8>) -> Result<Bytes, String> {
+    decode_as(header, stored, Proof::Chunks)
+}
+
+fn decode_as(header: &Header, stored: Vec<u8>, proof: Proof) -> Result<Bytes, String> {
     let raw = codec::decode(header.codec, header.raw_len, stored.into())?;
-    if Digest::of(&raw) != header.key.digest {
+    if proof == Proof::Chunks && Digest::of(&raw) != header.key.digest {
         return Err("has bytes that do not match its digest".to_owned());
     }
     Ok(raw)
@@ -362,12 +377,16 @@ impl Store {
 
     /// Reads a chunk and verifies it: from whichever pack has a good copy.
     pub(super) fn read_chunk(&self, digest: &Digest, length: u32) -> Result<Bytes, StoreError> {
+        self.read_chunk_as(digest, length, Proof::Chunks)
+    }
+
+    fn read_chunk_as(&self, digest: &Digest, length: u32, proof: Proof) -> Result<Bytes, StoreError> {
         let key = Key { kind: Kind::Chunk, digest: *digest };
         self.with_fresh_index(digest, |store, index| {
             first_good(index.find(&key), |location| {
                 let stored = store.stored_bytes(location)?;
                 let header = &location.entry.header;
-                let raw = decode_and_check(header, stored)
+                let raw = decode_as(header, stored, proof)
                     .map_err(|problem| damaged_entry(location.pack, &header.key, &problem))?;
                 if header.raw_len != length {
                     let problem = format!("has {} bytes where a file map says {length}", header.raw_len);
@@ -390,14 +409,20 @@ impl Store {
         let file = self.open_pack(&location.pack)?;
         let Header { stored_len, ref key, .. } = location.entry.header;
         // Lengths are bounded by the format.
-        let mut stored = vec![0; stored_len as usize];
-        match file.read_exact_at(&mut stored, location.entry.offset) {
-            Ok(()) => Ok(stored),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(damaged_entry(location.pack, key, "is cut short"))
+        let mut stored = Vec::with_capacity(stored_len as usize);
+        while stored.len() < stored_len as usize {
+            let start = location.entry.offset + stored.len() as u64;
+            match pread(&file, spare_capacity(&mut stored), start) {
+                Ok(0) => return Err(damaged_entry(location.pack, key, "is cut short")),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    let what = self.pack_path(&location.pack).display().to_string();
+                    return Err(StoreError::Read { what, source: error.into() });
+                }
             }
-            Err(source) => Err(StoreError::Read { what: self.pack_path(&location.pack).display().to_string(), source }),
         }
+        stored.truncate(stored_len as usize);
+        Ok(stored)
     }
 }
 

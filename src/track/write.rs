@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use rayon::prelude::*;
 
 use crate::files::{self, Access, Draft, DraftFolder, Durability, FileError};
-use crate::store::{self, Entry, Mode, Store};
+use crate::store::{self, Entry, Mode, Proof, Store};
 
 use super::compare::path_of;
 use super::scan::{Stat, What};
@@ -110,8 +110,12 @@ impl FileWriter<'_> {
             return self.known(entry, stat, None, &place.join(name));
         }
         let access = self.access(entry);
-        let mut file = draft.create(name, access).map_err(fail)?;
-        self.fill(&mut file, entry, &place.join(name))?;
+        let file = self.filled(entry, &place.join(name), |proof| {
+            if proof == Proof::Chunks {
+                draft.remove(name).map_err(fail)?;
+            }
+            Ok(draft.create(name, access).map_err(fail)?)
+        })?;
         let modified = SystemTime::now() - BACKDATING;
         file.set_modified(modified).map_err(fail)?;
         // Renaming the folder changes nothing about the files in it.
@@ -126,8 +130,7 @@ impl FileWriter<'_> {
             files::publish_link(place, &self.target(entry)?)?;
             return self.known(entry, Stat::at(place)?, None, place);
         }
-        let mut draft = Draft::new_in(place.parent().unwrap_or(Path::new(".")))?;
-        self.fill(&mut draft, entry, place)?;
+        let draft = self.filled(entry, place, |_| Ok(Draft::new_in(place.parent().unwrap_or(Path::new(".")))?))?;
         let modified = SystemTime::now() - BACKDATING;
         draft.set_modified(modified).map_err(|source| FileError::new("write", place, source))?;
         draft.publish_as(place, self.access(entry), Durability::Buffered)?;
@@ -143,10 +146,28 @@ impl FileWriter<'_> {
         Ok(self.store.read_to_vec(&entry.digest, MAX_TARGET)?)
     }
 
-    /// Writes the content of a file.
-    fn fill(&self, file: &mut (dyn Write + Send), entry: &Entry, place: &Path) -> Result<(), TrackError> {
+    /// Writes the content of a file to what `make` makes.
+    ///
+    /// Verifying the whole costs half of verifying its chunks too. Where it fails, all is done once more with care.
+    fn filled<F: Write + Send>(
+        &self,
+        entry: &Entry,
+        place: &Path,
+        make: impl Fn(Proof) -> Result<F, TrackError>,
+    ) -> Result<F, TrackError> {
+        let attempt = |proof| {
+            let mut file = make(proof)?;
+            self.fill(&mut file, entry, place, proof).map(|()| file)
+        };
+        match attempt(Proof::Whole) {
+            Err(TrackError::Store(_)) => attempt(Proof::Chunks),
+            done => done,
+        }
+    }
+
+    fn fill(&self, file: &mut (dyn Write + Send), entry: &Entry, place: &Path, proof: Proof) -> Result<(), TrackError> {
         let mut output = Output { file, progress: self.progress, failure: None };
-        let copied = store::copy(self.store, &entry.digest, &mut output);
+        let copied = store::copy(self.store, &entry.digest, proof, &mut output);
         match (output.failure, copied) {
             (Some(source), _) => Err(FileError::new("write", place, source).into()),
             (None, copied) => Ok(copied.map(drop)?),

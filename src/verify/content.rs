@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::id::{Digest, PackId};
 use crate::registry::RegistryError;
-use crate::store::{Damage, PackInfo, StoreError, copy};
+use crate::store::{Damage, PackInfo, Proof, StoreError, copy};
 use crate::track::Progress;
 
 use super::artifacts::{Inventory, file_name, findings_by_file, full_label, way_back};
@@ -89,11 +89,12 @@ impl Inspection<'_> {
         packs.par_iter().filter_map(check).collect()
     }
 
-    /// Reads every file to its end, which compares every chunk and the whole with their digests.
+    /// Reads every file to its end, which compares the whole with its digest, and every chunk where that fails.
     fn read_files(&self, files: &BTreeMap<Digest, u64>, progress: &dyn Progress) -> HashMap<Digest, Outcome> {
         let store = &self.workspace.store;
         let read = |(digest, _): (&Digest, &u64)| {
-            let outcome = match copy(store, digest, &mut Sink { progress }) {
+            let copied = copy(store, digest, Proof::Whole, &mut Sink { progress });
+            let outcome = match copied.or_else(|_| copy(store, digest, Proof::Chunks, &mut io::sink())) {
                 Ok(bytes) => Outcome::Reads(bytes),
                 Err(StoreError::Missing { .. }) => Outcome::Missing,
                 Err(StoreError::Damaged { pack, problem }) => {

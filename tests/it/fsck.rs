@@ -31,8 +31,45 @@ fn damage(sandbox: &Sandbox) {
     fs::write(&packs[0], bytes).unwrap();
 }
 
+fn remove(sandbox: &Sandbox, path: &str) {
+    let path = sandbox.path(path);
+    if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { drop(fs::remove_file(path)) }
+}
+
 fn fsck(sandbox: &Sandbox, arguments: &[&str], code: i32) -> serde_json::Value {
     sandbox.git_ml(&[&["fsck", "--json"], arguments].concat()).code(code).json()
+}
+
+#[test]
+fn a_checkout_takes_the_good_copy_and_names_what_is_damaged_where_there_is_none() {
+    let content: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+    let track = |beside: &[u8]| {
+        let sandbox = Sandbox::new();
+        sandbox.write("data/x/big.bin", &content);
+        sandbox.write("data/x/beside.bin", beside);
+        sandbox.git_ml(&["track", "data/x"]).success();
+        sandbox
+    };
+    let (here, there) = (track(b"here"), track(b"there"));
+    damage(&here);
+    let is_whole =
+        |sandbox: &Sandbox| sandbox.exists("data/x/big.bin") && sandbox.read_bytes("data/x/big.bin") == content;
+    // Once into a folder that is not there, once in the place of a file.
+    for path in ["data/x", "data/x/big.bin"] {
+        remove(&here, path);
+        let failed = here.git_ml(&["checkout"]).one_line_error();
+        assert!(failed.stderr().contains(" has bytes that do not match its digest"), "{failed}");
+        assert!(!here.exists("data/x/big.bin"));
+    }
+    for pack in packs(&there) {
+        let place = here.path(".git/ml/packs").join(pack.file_name().unwrap());
+        fs::copy(&pack, place).unwrap();
+    }
+    here.git_ml(&["checkout"]).success();
+    assert!(is_whole(&here));
+    remove(&here, "data/x/big.bin");
+    here.git_ml(&["checkout"]).success();
+    assert!(is_whole(&here));
 }
 
 #[test]

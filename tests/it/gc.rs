@@ -30,7 +30,9 @@ fn has(sandbox: &Sandbox, id: &str) -> bool {
     let store = git_ml::store::Store::open(&sandbox.path(".git/ml")).unwrap();
     let id: git_ml::id::ArtifactId = id.parse().unwrap();
     let Ok(manifest) = store.manifest(&id) else { return false };
-    manifest.entries().iter().all(|entry| git_ml::store::copy(&store, &entry.digest, &mut std::io::sink()).is_ok())
+    manifest.entries().iter().all(|entry| {
+        git_ml::store::copy(&store, &entry.digest, git_ml::store::Proof::Chunks, &mut std::io::sink()).is_ok()
+    })
 }
 
 fn packs(sandbox: &Sandbox) -> Vec<PathBuf> {

@@ -230,7 +230,10 @@ fn arrives(place: &Arc<Place>, artifact: &ArtifactId) -> bool {
     }
     let manifest = fresh.store.manifest(artifact).unwrap();
     let mut sink = std::io::sink();
-    manifest.entries().iter().all(|entry| crate::store::copy(&fresh.store, &entry.digest, &mut sink).is_ok())
+    manifest
+        .entries()
+        .iter()
+        .all(|entry| crate::store::copy(&fresh.store, &entry.digest, crate::store::Proof::Chunks, &mut sink).is_ok())
 }
 
 /// A place on which one artifact stays and another was forgotten a month ago, and who pushed both.

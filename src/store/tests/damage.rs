@@ -92,7 +92,25 @@ fn a_good_copy_serves_where_another_is_damaged() {
         (60..99_000).step_by(5000).for_each(|place| flip(&path, place));
         assert!(!here.store().check_pack(pack).unwrap().is_empty());
         assert!(read(&here.store(), &content).unwrap() == content);
+        let mut copied = Vec::new();
+        copy(&here.store(), &Digest::of(&content), Proof::Chunks, &mut copied).unwrap();
+        assert!(copied == content);
         fs::write(&path, good).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_that_proves_the_whole_alone_never_takes_damage_for_the_file() {
+    let sandbox = Sandbox::new();
+    let content = noise(1, 100_000);
+    sandbox.add(&[&content]);
+    let pack = sandbox.only_pack();
+    let good = fs::read(&pack.path).unwrap();
+    for place in (60..99_000).step_by(3001) {
+        flip(&pack.path, place);
+        let error = copy(&sandbox.store(), &Digest::of(&content), Proof::Whole, &mut io::sink()).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { pack: named, .. } if named == pack.id), "{error}");
+        fs::write(&pack.path, &good).unwrap();
     }
 }
 

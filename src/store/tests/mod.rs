@@ -105,7 +105,7 @@ fn what_is_added_reads_back() {
         assert_eq!(store.read(&digest).unwrap().size(), content.len() as u64);
         assert!(read(store, content).unwrap() == *content);
         let mut copied = Vec::new();
-        assert_eq!(copy(store, &digest, &mut copied).unwrap(), content.len() as u64);
+        assert_eq!(copy(store, &digest, Proof::Chunks, &mut copied).unwrap(), content.len() as u64);
         assert!(copied == *content);
     }
     let pack = sandbox.only_pack();

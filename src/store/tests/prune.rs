@@ -53,7 +53,7 @@ fn mark(store: &Store, artifacts: impl IntoIterator<Item = ArtifactId>) -> Live 
 
 fn is_whole(store: &Store, artifact: &ArtifactId) -> bool {
     let Ok(manifest) = store.manifest(artifact) else { return false };
-    manifest.entries().iter().all(|entry| copy(store, &entry.digest, &mut io::sink()).is_ok())
+    manifest.entries().iter().all(|entry| copy(store, &entry.digest, Proof::Chunks, &mut io::sink()).is_ok())
 }
 
 fn options(now: SystemTime, grace_days: u64, max_unused: f64) -> PruneOptions {
