@@ -372,6 +372,7 @@ fn diff_hint(error: &DiffError) -> Option<String> {
 fn registry_hint(error: &RegistryError) -> Option<String> {
     match error {
         RegistryError::BadName { .. } => Some("use letters, digits, `.`, `-` and `_`".to_owned()),
+        RegistryError::ModelExists { .. } => Some("choose another name".to_owned()),
         RegistryError::NoModel { known, .. } if known.is_empty() => {
             Some("register one: `git ml model register run:@ --name NAME`".to_owned())
         }

@@ -163,7 +163,7 @@ impl<'a> VersionView<'a> {
             metrics: json_metrics(&version.metrics),
             registered: version.registered,
             by: &version.by,
-            note: version.note.as_deref(),
+            note: model.note_of(version),
         }
     }
 }
@@ -347,7 +347,7 @@ fn show(workspace: &Workspace, registry: &Registry<'_>, wanted: &str, json: bool
     }
     field("commit", &version.commit.map_or("none that is known".to_owned(), |commit| commit.to_string()));
     field("registered", &format!("{} by {}", seconds(version.registered), version.by));
-    for (index, line) in version.note.iter().flat_map(|note| note.lines()).enumerate() {
+    for (index, line) in model.note_of(&version).iter().flat_map(|note| note.lines()).enumerate() {
         field(if index == 0 { "note" } else { "" }, line);
     }
     if let Some((oldest, newest)) = model.versions.first().zip(model.newest())

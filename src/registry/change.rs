@@ -8,10 +8,11 @@ use crate::git::{GitError, RefCommit, TreeEdit};
 use crate::id::CommitId;
 use crate::run::{Run, Runs, producer_of};
 
+use super::describe::version_edit;
 use super::events::{AliasChange, EventKind, register_message};
 use super::names::{MAX_VERSION, check_alias_name, check_model_name};
 use super::tree::{Tree, alias_path, version_path};
-use super::{Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version};
+use super::{Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version, VersionAbout};
 
 /// Bytes a remark may have.
 const MAX_NOTE: usize = 16 * 1024;
@@ -27,20 +28,52 @@ pub struct Registered {
     pub is_new: bool,
 }
 
+/// What goes with a version besides its artifact.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    /// A remark.
+    pub note: Option<String>,
+    /// Where it comes from, as a URI.
+    pub source: Option<String>,
+    /// What may change later.
+    pub about: VersionAbout,
+}
+
 /// A commit that a change wants.
-struct Wanted {
-    edits: Vec<TreeEdit>,
-    message: String,
+pub(super) struct Wanted {
+    pub(super) edits: Vec<TreeEdit>,
+    pub(super) message: String,
 }
 
 /// Says what to commit, if anything, given the registry as it is now.
-type Decide<'d> = dyn FnMut(Option<Tree<'_>>) -> Result<Option<Wanted>, RegistryError> + 'd;
+pub(super) type Decide<'d> = dyn FnMut(Option<Tree<'_>>) -> Result<Option<Wanted>, RegistryError> + 'd;
 
 impl Registry<'_> {
     /// Registers an artifact as the model's next version, or returns the version that has it from the same run.
     pub fn register(&self, model: &str, artifact: &Resolved, note: Option<&str>) -> Result<Registered, RegistryError> {
+        let details = Details { note: note.map(str::to_owned), ..Details::default() };
+        self.register_version(model, artifact, &details, false)
+    }
+
+    /// Registers an artifact as the model's next version, whether or not it has been before.
+    pub fn register_anew(
+        &self,
+        model: &str,
+        artifact: &Resolved,
+        details: &Details,
+    ) -> Result<Registered, RegistryError> {
+        self.register_version(model, artifact, details, true)
+    }
+
+    fn register_version(
+        &self,
+        model: &str,
+        artifact: &Resolved,
+        details: &Details,
+        anew: bool,
+    ) -> Result<Registered, RegistryError> {
         check_model_name(model)?;
-        let note = check_note(note)?;
+        let note = check_note(details.note.as_deref())?;
         let workspace = self.workspace;
         if !workspace.store.has_artifact(&artifact.id)? {
             return Err(RegistryError::NotStored { target: artifact.target.clone() });
@@ -57,19 +90,20 @@ impl Registry<'_> {
             registered: Timestamp::now(),
             by: format!("{} <{}>", identity.name, identity.email),
             note: note.map(str::to_owned),
+            source: details.source.clone(),
             metrics: run.as_ref().map(|run| run.metrics.clone()).unwrap_or_default(),
         };
         let run_name = run.as_ref().map(|run| run.name.as_str());
         let mut found = None;
         self.change(&mut |tree| {
             let present = tree.map(|tree| tree.model(model)).transpose()?.flatten();
-            let versions = present.map(|model| model.versions).unwrap_or_default();
-            let same = |old: &&Version| old.id == version.id && old.run == version.run;
+            let versions = present.as_ref().map(|model| model.versions.as_slice()).unwrap_or_default();
+            let same = |old: &&Version| !anew && old.id == version.id && old.run == version.run;
             found = versions.iter().rev().find(same).cloned();
             if found.is_some() {
                 return Ok(None);
             }
-            version.version = versions.last().map_or(0, |newest| newest.version) + 1;
+            version.version = present.as_ref().map_or(1, Model::next_number);
             if version.version > MAX_VERSION {
                 return Err(RegistryError::Malformed {
                     place: format!("{model}/versions"),
@@ -79,7 +113,10 @@ impl Registry<'_> {
             let path = version_path(model, version.version);
             let text =
                 version.to_toml().map_err(|problem| RegistryError::Malformed { place: path.clone(), problem })?;
-            let edits = vec![TreeEdit { path, content: Some(text.into_bytes()) }];
+            let mut edits = vec![TreeEdit { path, content: Some(text.into_bytes()) }];
+            if details.about != VersionAbout::default() {
+                edits.push(version_edit(model, version.version, &details.about)?);
+            }
             Ok(Some(Wanted { edits, message: register_message(&version, run_name) }))
         })?;
         let is_new = found.is_none();
@@ -243,7 +280,7 @@ impl Registry<'_> {
     }
 
     /// Commits what `decide` wants, asking it again whenever somebody else was faster.
-    fn change(&self, decide: &mut Decide<'_>) -> Result<Option<CommitId>, RegistryError> {
+    pub(super) fn change(&self, decide: &mut Decide<'_>) -> Result<Option<CommitId>, RegistryError> {
         let repository = &self.workspace.repository;
         let mut attempt = 0;
         loop {

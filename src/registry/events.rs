@@ -22,10 +22,31 @@ pub enum EventKind {
     Rollback,
     /// An alias was removed.
     Unalias,
+    /// A model was made, without a version.
+    Create,
+    /// Something else was said about a model or a version.
+    Describe,
+    /// A model got another name.
+    Rename,
+    /// A version was removed.
+    Remove,
+    /// A model was removed.
+    RemoveModel,
 }
 
 impl EventKind {
-    const ALL: [Self; 5] = [Self::Register, Self::Alias, Self::Promote, Self::Rollback, Self::Unalias];
+    const ALL: [Self; 10] = [
+        Self::Register,
+        Self::Alias,
+        Self::Promote,
+        Self::Rollback,
+        Self::Unalias,
+        Self::Create,
+        Self::Describe,
+        Self::Rename,
+        Self::Remove,
+        Self::RemoveModel,
+    ];
 
     /// The word for trailers and JSON.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +56,11 @@ impl EventKind {
             Self::Promote => "promote",
             Self::Rollback => "rollback",
             Self::Unalias => "unalias",
+            Self::Create => "create",
+            Self::Describe => "describe",
+            Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::RemoveModel => "remove-model",
         }
     }
 }
@@ -56,6 +82,8 @@ pub struct RegistryEvent {
     pub alias: Option<String>,
     /// Where the alias pointed to before.
     pub previous: Option<u64>,
+    /// The name that the model had before.
+    pub renamed_from: Option<String>,
     /// Why, if the person said so.
     pub note: Option<String>,
 }
@@ -96,6 +124,44 @@ impl AliasChange<'_> {
         trailer("Git-ML-Version", self.version);
         trailer("Git-ML-Previous", self.previous);
         text
+    }
+}
+
+/// A change of a model as a whole, or of what is said about it, about to be committed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ModelChange<'a> {
+    pub(super) kind: EventKind,
+    pub(super) model: &'a str,
+    pub(super) version: Option<u64>,
+    pub(super) from: Option<&'a str>,
+}
+
+impl ModelChange<'_> {
+    /// The commit's message.
+    pub(super) fn message(&self) -> String {
+        let Self { kind, model, version, from } = self;
+        let mut text = format!("{model}: {}\n\n", words_of(*kind, *version, *from).unwrap_or_default());
+        text += &format!("Git-ML-Event: {}\nGit-ML-Model: {model}\n", kind.as_str());
+        if let Some(version) = version {
+            text += &format!("Git-ML-Version: {version}\n");
+        }
+        if let Some(from) = from {
+            text += &format!("Git-ML-From: {from}\n");
+        }
+        text
+    }
+}
+
+/// What happened to a model as a whole; none for other events.
+fn words_of(kind: EventKind, version: Option<u64>, from: Option<&str>) -> Option<String> {
+    match (kind, version, from) {
+        (EventKind::Create, ..) => Some("created".to_owned()),
+        (EventKind::Describe, Some(version), _) => Some(format!("described v{version}")),
+        (EventKind::Describe, None, _) => Some("described".to_owned()),
+        (EventKind::Rename, _, Some(from)) => Some(format!("renamed from {from}")),
+        (EventKind::Remove, Some(version), _) => Some(format!("removed v{version}")),
+        (EventKind::RemoveModel, ..) => Some("removed".to_owned()),
+        _ => None,
     }
 }
 
@@ -146,6 +212,7 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
     let alias = find("Git-ML-Alias").filter(|name| check_alias_name(name).is_ok());
     let version = find("Git-ML-Version").and_then(parse_number);
     let previous = find("Git-ML-Previous").and_then(parse_number);
+    let from = find("Git-ML-From").filter(|name| check_model_name(name).is_ok());
     let what = match (kind, alias, version, previous) {
         (EventKind::Register, _, Some(version), _) => format!("registered v{version}"),
         (EventKind::Unalias, Some(alias), _, Some(previous)) => format!("{alias} removed (was v{previous})"),
@@ -159,7 +226,7 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
                 None => format!("{alias} -> v{version}"),
             }
         }
-        _ => return None,
+        _ => words_of(kind, version, from)?,
     };
     // The first paragraph is the subject; a registration's last one, before the trailers, is its details.
     let mut remark = before.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
@@ -167,8 +234,8 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
         remark = remark.rsplit_once("\n\n").map(|(remark, _)| remark).unwrap_or_default();
     }
     let note = Some(remark.trim()).filter(|remark| !remark.is_empty()).map(str::to_owned);
-    let (model, alias) = (model.to_owned(), alias.map(str::to_owned));
-    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, note })
+    let (model, alias, renamed_from) = (model.to_owned(), alias.map(str::to_owned), from.map(str::to_owned));
+    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, renamed_from, note })
 }
 
 #[cfg(test)]
@@ -244,6 +311,7 @@ mod tests {
             registered: jiff::Timestamp::UNIX_EPOCH,
             by: String::new(),
             note: Some("first good one".to_owned()),
+            source: None,
             metrics: [("test_accuracy".to_owned(), summary), ("system.cpu".to_owned(), summary)].into(),
         };
         let message = register_message(&version, Some("brave-otter-12"));

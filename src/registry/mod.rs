@@ -2,18 +2,23 @@
 //!
 //! Architecture invariant: a version never changes, and every change of the registry is one commit, an event.
 
+mod about;
 mod change;
+mod describe;
 mod events;
 mod names;
 mod target;
 mod tree;
 mod version;
 
-pub use change::Registered;
+pub use about::{ModelAbout, VersionAbout};
+pub use change::{Details, Registered};
 pub use events::{EventKind, RegistryEvent};
 pub use names::{check_alias_name, check_model_name, parse_version};
 pub use tree::Survey;
 pub use version::{Model, Version};
+
+use std::collections::BTreeMap;
 
 use crate::git::GitError;
 use crate::id::{ArtifactId, CommitId, RunId};
@@ -46,6 +51,12 @@ pub enum RegistryError {
         model: String,
         /// Those there are.
         known: Vec<String>,
+    },
+    /// There is a model of that name.
+    #[error("there is a model `{model}` already")]
+    ModelExists {
+        /// Its name.
+        model: String,
     },
     /// There is no such version.
     #[error("the model `{model}` has no version v{version}")]
@@ -194,9 +205,16 @@ impl<'w> Registry<'w> {
 
     /// What happened to a model, newest first.
     pub fn history(&self, model: &str) -> Result<Vec<RegistryEvent>, RegistryError> {
-        let mut events = self.events()?;
-        events.retain(|event| event.model == model);
-        Ok(events)
+        // Newest first: before it was renamed it had another name.
+        let mut name = model.to_owned();
+        let mut history = Vec::new();
+        for event in self.events()?.into_iter() {
+            if event.model == name {
+                name = event.renamed_from.clone().unwrap_or(name);
+                history.push(event);
+            }
+        }
+        Ok(history)
     }
 
     /// What happened to all models, newest first.
@@ -213,14 +231,37 @@ impl<'w> Registry<'w> {
         let Some(now) = self.tree()? else {
             return Ok(Vec::new());
         };
+        // What was registered and neither removed nor renamed since, by its present name.
+        let mut registered: BTreeMap<(String, u64), RegistryEvent> = BTreeMap::new();
+        for event in self.events()?.into_iter().rev() {
+            match (event.kind, event.version, &event.renamed_from) {
+                (EventKind::Register, Some(version), _) => {
+                    registered.insert((event.model.clone(), version), event);
+                }
+                (EventKind::Remove, Some(version), _) => drop(registered.remove(&(event.model, version))),
+                (EventKind::RemoveModel, ..) => registered.retain(|(model, _), _| *model != event.model),
+                (EventKind::Rename, _, Some(from)) => {
+                    let rename = |((model, version), first)| match model == *from {
+                        true => ((event.model.clone(), version), first),
+                        false => ((model, version), first),
+                    };
+                    registered = registered.into_iter().map(rename).collect();
+                }
+                _ => {}
+            }
+        }
         let mut changed = Vec::new();
-        for event in self.events()? {
-            let (EventKind::Register, Some(version)) = (event.kind, event.version) else { continue };
+        for ((model, version), event) in registered {
             let at_first = Tree { tip: event.commit.id, ..now };
             let Some(first) = at_first.version_bytes(&event.model, version)? else { continue };
-            let current = now.version_bytes(&event.model, version)?;
-            if current.as_ref() != Some(&first) {
-                let (label, by) = (format!("{}@v{version}", event.model), event.commit.author);
+            let current = now.version_bytes(&model, version)?;
+            let is_same = match &current {
+                Some(current) if event.model == model => *current == first,
+                Some(current) => is_renamed(&first, &event.model, current, &model, version),
+                None => false,
+            };
+            if !is_same {
+                let (label, by) = (format!("{model}@v{version}"), event.commit.author);
                 changed.push(ChangedVersion { label, by, is_gone: current.is_none() });
             }
         }
@@ -231,6 +272,13 @@ impl<'w> Registry<'w> {
         let repository = &self.workspace.repository;
         Ok(repository.read_ref(REGISTRY_REF)?.map(|tip| Tree { repository, tip }))
     }
+}
+
+/// Whether two files of a version differ in the model's name alone.
+fn is_renamed(first: &[u8], first_model: &str, current: &[u8], model: &str, version: u64) -> bool {
+    let first = Version::parse(first, first_model, version).map(|first| Version { model: model.to_owned(), ..first });
+    let first = first.and_then(|first| first.to_toml());
+    first.is_ok_and(|first| first.as_bytes() == current)
 }
 
 #[cfg(test)]

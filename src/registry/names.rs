@@ -3,7 +3,7 @@
 use super::RegistryError;
 
 /// Bytes a name may have.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = 250;
 /// Versions a model may have. Far beyond any use, and far below where numbers or memory would run out.
 pub(super) const MAX_VERSION: u64 = 1_000_000;
 /// The word that always means the newest version.
@@ -11,15 +11,17 @@ pub(super) const LATEST: &str = "latest";
 
 /// Checks the name of a model.
 pub fn check_model_name(name: &str) -> Result<(), RegistryError> {
-    match find_fault(name) {
+    match find_fault(name, |c| c == ' ') {
+        None if name.ends_with(' ') => Err("it ends with a space"),
         None => Ok(()),
-        Some(reason) => Err(RegistryError::BadName { name: escape(name), what: "a model", reason }),
+        Some(reason) => Err(reason),
     }
+    .map_err(|reason| RegistryError::BadName { name: escape(name), what: "a model", reason })
 }
 
 /// Checks the name of an alias, which must not look like a version.
 pub fn check_alias_name(name: &str) -> Result<(), RegistryError> {
-    let reason = match find_fault(name) {
+    let reason = match find_fault(name, |_| false) {
         Some(reason) => reason,
         None if looks_like_version(name) => "it looks like a version",
         None if name == LATEST => "it always means the newest version",
@@ -28,18 +30,20 @@ pub fn check_alias_name(name: &str) -> Result<(), RegistryError> {
     Err(RegistryError::BadName { name: escape(name), what: "an alias", reason })
 }
 
-fn find_fault(name: &str) -> Option<&'static str> {
-    let bytes = name.as_bytes();
-    match bytes.first() {
+/// What is wrong with a name, which may have letters, digits, `.`, `_`, `-`, and what else `allows` says.
+fn find_fault(name: &str, allows: impl Fn(char) -> bool) -> Option<&'static str> {
+    match name.chars().next() {
         None => return Some("it is empty"),
-        Some(first) if !first.is_ascii_alphanumeric() => return Some("it does not begin with a letter or digit"),
+        Some(first) if !first.is_alphanumeric() && first != '_' => {
+            return Some("it does not begin with a letter or digit");
+        }
         Some(_) => {}
     }
-    if bytes.len() > MAX_NAME {
-        return Some("it is longer than 128 characters");
+    if name.len() > MAX_NAME {
+        return Some("it is longer than 250 bytes");
     }
-    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if bytes.iter().all(is_allowed) {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-') || allows(c);
+    if name.chars().all(is_allowed) {
         None
     } else {
         Some("it has a character other than letters, digits, `.`, `_` and `-`")
@@ -77,7 +81,7 @@ impl Selector {
         if looks_like_version(text) {
             return parse_version(text).map(Self::Number).ok_or("is not a version: versions are v1, v2, …");
         }
-        match find_fault(text) {
+        match find_fault(text, |_| false) {
             None => Ok(Self::Alias(text.to_owned())),
             Some(_) => Err("has no version or alias after the `@`"),
         }
@@ -114,12 +118,15 @@ mod tests {
 
     #[test]
     fn names_are_plain_words() {
-        for good in ["digits", "a", "9lives", "cnn-v2.1_final", &"x".repeat(128)] {
+        for good in ["digits", "a", "9lives", "cnn-v2.1_final", "_x", "modèle", &"x".repeat(250)] {
             check_model_name(good).unwrap();
             check_alias_name(good).unwrap();
         }
-        let long = "x".repeat(129);
-        for bad in ["", ".x", "-x", "a/b", "a b", "a@b", "a:b", "a\nb", "é", "..", "a\u{1b}[2J", &long] {
+        // MLflow's models have such names; an alias never.
+        check_model_name("Iris 2").unwrap();
+        assert!(check_alias_name("Iris 2").is_err());
+        let long = "x".repeat(251);
+        for bad in ["", ".x", "-x", "a/b", " a", "a ", "a\tb", "a@b", "a:b", "a\nb", "..", "a\u{1b}[2J", &long] {
             assert!(matches!(check_model_name(bad), Err(RegistryError::BadName { .. })), "{bad:?}");
             assert!(check_alias_name(bad).is_err(), "{bad:?}");
         }

@@ -112,7 +112,7 @@ fn what_cannot_be_registered_changes_nothing() {
     let fixture = Fixture::new();
     let artifact = fixture.artifact("x");
     let registry = fixture.registry();
-    let bad_name = registry.register("a b", &artifact, None);
+    let bad_name = registry.register("a:b", &artifact, None);
     assert!(matches!(bad_name, Err(RegistryError::BadName { .. })));
     let bad_note = registry.register("digits", &artifact, Some("red \x1b[31m"));
     assert!(matches!(bad_note, Err(RegistryError::BadNote { .. })));
@@ -244,4 +244,114 @@ version = 18446744073709551616
     let artifact = fixture.artifact("new");
     let refused = fixture.registry().register("digits", &artifact, None);
     assert!(matches!(refused, Err(RegistryError::Malformed { .. })));
+}
+
+#[test]
+fn a_model_may_be_there_before_its_first_version() {
+    let fixture = Fixture::new();
+    let registry = fixture.registry();
+    let about = ModelAbout { description: Some("irises".to_owned()), ..ModelAbout::default() };
+    let model = registry.create_model("Iris 2", &about).unwrap();
+    assert_eq!((model.versions.len(), model.about.description.as_deref()), (0, Some("irises")));
+    let again = registry.create_model("Iris 2", &about);
+    assert!(matches!(again, Err(RegistryError::ModelExists { .. })));
+    let registered = registry.register("Iris 2", &fixture.artifact("1"), None).unwrap();
+    assert_eq!(registered.version.label(), "Iris 2@v1");
+    assert_eq!(registry.version("Iris 2@v1").unwrap().0.about.description.as_deref(), Some("irises"));
+    assert_eq!(registry.models().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_said_changes_and_the_version_does_not() {
+    let fixture = Fixture::with_versions(2);
+    let registry = fixture.registry();
+    let before = registry.version("digits@v1").unwrap().1;
+    let say = &mut |about: &mut VersionAbout| {
+        about.description = Some("better".to_owned());
+        about.tags.insert("key".to_owned(), "value".to_owned());
+        Ok(())
+    };
+    let model = registry.describe_version("digits", 1, say).unwrap();
+    assert_eq!(model.about_version(1).tags["key"], "value");
+    let (model, version) = registry.version("digits@v1").unwrap();
+    assert_eq!((&version, model.note_of(&version)), (&before, Some("better")));
+    assert!(matches!(registry.describe_version("digits", 3, say), Err(RegistryError::NoVersion { version: 3, .. })));
+    let commits = registry.events().unwrap().len();
+    registry.describe_version("digits", 1, say).unwrap();
+    assert_eq!(registry.events().unwrap().len(), commits, "nothing changed, so there is no commit");
+    assert_eq!(registry.changed_versions().unwrap(), []);
+}
+
+#[test]
+fn removed_numbers_are_not_given_again_and_are_no_gap() {
+    let fixture = Fixture::with_versions(3);
+    let registry = fixture.registry();
+    registry.set_alias("digits", "best", 3, None).unwrap();
+    registry.remove_version("digits", 3).unwrap();
+    registry.remove_version("digits", 1).unwrap();
+    assert!(matches!(registry.remove_version("digits", 1), Err(RegistryError::NoVersion { version: 1, .. })));
+    let model = registry.model("digits").unwrap();
+    assert_eq!((model.versions.len(), model.aliases.len()), (1, 0));
+    let registered = registry.register("digits", &fixture.artifact("new"), None).unwrap();
+    assert_eq!(registered.version.version, 4);
+    assert_eq!(registry.changed_versions().unwrap(), []);
+    // The same done past the registry is found.
+    fixture.plant("digits/versions/2.toml", None);
+    let changed: Vec<_> = registry.changed_versions().unwrap().into_iter().map(|changed| changed.label).collect();
+    assert_eq!(changed, ["digits@v2"]);
+}
+
+#[test]
+fn a_renamed_model_keeps_its_versions_aliases_and_history() {
+    let fixture = Fixture::with_versions(2);
+    let registry = fixture.registry();
+    registry.set_alias("digits", "best", 1, None).unwrap();
+    registry.set_alias("digits", "best", 2, None).unwrap();
+    registry
+        .describe_version("digits", 2, &mut |about| {
+            about.stage = Some("Staging".to_owned());
+            Ok(())
+        })
+        .unwrap();
+    registry.register("taken", &fixture.artifact("other"), None).unwrap();
+    assert!(matches!(registry.rename_model("digits", "taken"), Err(RegistryError::ModelExists { .. })));
+    assert!(matches!(registry.rename_model("nothing", "x"), Err(RegistryError::NoModel { .. })));
+    let model = registry.rename_model("digits", "numbers").unwrap();
+    assert_eq!((model.versions.len(), model.aliases["best"]), (2, 2));
+    assert_eq!(model.about_version(2).stage.as_deref(), Some("Staging"));
+    assert!(matches!(registry.model("digits"), Err(RegistryError::NoModel { .. })));
+    assert_eq!(registry.changed_versions().unwrap(), []);
+    let history: Vec<_> = registry.history("numbers").unwrap().into_iter().map(|event| event.what).collect();
+    assert_eq!(history[0], "renamed from digits");
+    assert_eq!(history.last().map(String::as_str), Some("registered v1"));
+    assert_eq!(registry.rollback("numbers", "best", None).unwrap(), (2, 1));
+    let planted = String::from_utf8(registry.tree().unwrap().unwrap().version_bytes("numbers", 1).unwrap().unwrap());
+    fixture.plant("numbers/versions/1.toml", Some(planted.unwrap().replace("Ada", "Eve").as_bytes()));
+    assert_eq!(registry.changed_versions().unwrap().len(), 1);
+}
+
+#[test]
+fn a_removed_model_is_gone_and_its_name_is_free() {
+    let fixture = Fixture::with_versions(2);
+    let registry = fixture.registry();
+    registry.remove_model("digits").unwrap();
+    assert!(matches!(registry.model("digits"), Err(RegistryError::NoModel { .. })));
+    assert!(matches!(registry.remove_model("digits"), Err(RegistryError::NoModel { .. })));
+    assert_eq!(registry.changed_versions().unwrap(), []);
+    let registered = registry.register("digits", &fixture.artifact("new"), None).unwrap();
+    assert_eq!(registered.version.version, 1);
+    assert_eq!(registry.changed_versions().unwrap(), []);
+}
+
+#[test]
+fn mlflow_makes_a_new_version_of_the_same_artifact() {
+    let fixture = Fixture::with_versions(1);
+    let registry = fixture.registry();
+    let about = VersionAbout { logged_model: Some("m-1".to_owned()), ..VersionAbout::default() };
+    let details = Details { note: None, source: Some("models:/m-1".to_owned()), about };
+    let registered = registry.register_anew("digits", &fixture.artifact("1"), &details).unwrap();
+    assert_eq!((registered.version.version, registered.is_new), (2, true));
+    let (model, version) = registry.version("digits@v2").unwrap();
+    assert_eq!(version.source.as_deref(), Some("models:/m-1"));
+    assert_eq!(model.about_version(2).logged_model.as_deref(), Some("m-1"));
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::git::Repository;
 use crate::id::CommitId;
 
+use super::about;
 use super::names::{check_alias_name, check_model_name, escape, nearest, parse_number};
 use super::version::parse_alias;
 use super::{Model, RegistryError, Version};
@@ -60,7 +61,8 @@ impl Tree<'_> {
         let model = self.read(name, &mut problems)?;
         match problems.into_iter().next() {
             Some(problem) => Err(problem),
-            None => Ok((!model.versions.is_empty()).then_some(model)),
+            // A model without versions says at least when it was made.
+            None => Ok((!model.versions.is_empty() || model.about != about::ModelAbout::default()).then_some(model)),
         }
     }
 
@@ -81,7 +83,13 @@ impl Tree<'_> {
     }
 
     fn read(&self, name: &str, problems: &mut Vec<RegistryError>) -> Result<Model, RegistryError> {
-        let mut model = Model { name: name.to_owned(), versions: Vec::new(), aliases: BTreeMap::new() };
+        let mut model = Model {
+            name: name.to_owned(),
+            versions: Vec::new(),
+            aliases: BTreeMap::new(),
+            about: about::ModelAbout::default(),
+            about_versions: BTreeMap::new(),
+        };
         for (file, is_folder) in self.list(&format!("{name}/versions"))? {
             let place = format!("{name}/versions/{file}");
             let number = file.strip_suffix(".toml").filter(|_| !is_folder).and_then(parse_number);
@@ -107,7 +115,30 @@ impl Tree<'_> {
                 Err(problem) => problems.push(malformed(&place, &problem)),
             }
         }
+        self.read_about(&mut model, problems)?;
         Ok(model)
+    }
+
+    fn read_about(&self, model: &mut Model, problems: &mut Vec<RegistryError>) -> Result<(), RegistryError> {
+        let place = about::model_path(&model.name);
+        if let Some(bytes) = self.repository.read_at(&self.tip, &place, MAX_FILE)? {
+            match about::parse(&bytes) {
+                Ok(about) => model.about = about,
+                Err(problem) => problems.push(malformed(&place, &problem)),
+            }
+        }
+        for (file, is_folder) in self.list(&format!("{}/about", model.name))? {
+            let place = format!("{}/about/{file}", model.name);
+            let Some(number) = file.strip_suffix(".toml").filter(|_| !is_folder).and_then(parse_number) else {
+                problems.push(malformed(&place, "it is not about a version: that is 1.toml, 2.toml, …"));
+                continue;
+            };
+            match self.file(&place).and_then(|bytes| about::parse(&bytes)) {
+                Ok(about) => drop(model.about_versions.insert(number, about)),
+                Err(problem) => problems.push(malformed(&place, &problem)),
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, RegistryError> {

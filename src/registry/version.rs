@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::run::MetricSummary;
 
+use super::{ModelAbout, VersionAbout};
+
 /// One version of a model: what `<model>/versions/<n>.toml` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct Version {
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Where MLflow's client said that it comes from, as a URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The run's metrics at that moment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, MetricSummary>,
@@ -71,12 +76,33 @@ pub struct Model {
     pub versions: Vec<Version>,
     /// Its aliases and the versions they point to.
     pub aliases: BTreeMap<String, u64>,
+    /// What is said about it.
+    pub about: ModelAbout,
+    /// What is said about its versions, where something is.
+    pub about_versions: BTreeMap<u64, VersionAbout>,
 }
 
 impl Model {
     /// The aliases that point to `version`.
     pub fn aliases_of(&self, version: u64) -> Vec<&str> {
         self.aliases.iter().filter(|(_, target)| **target == version).map(|(alias, _)| alias.as_str()).collect()
+    }
+
+    /// What is said about a version.
+    pub fn about_version(&self, version: u64) -> VersionAbout {
+        self.about_versions.get(&version).cloned().unwrap_or_default()
+    }
+
+    /// The remark about a version: what was said last.
+    pub fn note_of<'a>(&'a self, version: &'a Version) -> Option<&'a str> {
+        let said = self.about_versions.get(&version.version).and_then(|about| about.description.as_deref());
+        said.or(version.note.as_deref()).filter(|note| !note.is_empty())
+    }
+
+    /// The number of the next version.
+    pub fn next_number(&self) -> u64 {
+        let newest = self.versions.last().map_or(0, |newest| newest.version);
+        newest.max(self.about.removed.iter().copied().max().unwrap_or(0)).saturating_add(1)
     }
 
     /// The version with the highest number.
@@ -121,6 +147,7 @@ mod tests {
             registered: "2026-11-21T08:00:00Z".parse().unwrap(),
             by: "Ada <ada@example.org>".to_owned(),
             note: Some("two\nlines, \"quoted\"".to_owned()),
+            source: Some("runs:/0101/model".to_owned()),
             metrics: BTreeMap::from([("val loss/é".to_owned(), summary)]),
         }
     }

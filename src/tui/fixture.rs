@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::files::RelPath;
 use crate::git::CommitInfo;
 use crate::id::{ArtifactId, CommitId, Digest, RunId};
-use crate::registry::{EventKind, Model, RegistryEvent, Version};
+use crate::registry::{EventKind, Model, ModelAbout, RegistryEvent, Version};
 use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
 
 use super::app::{Action, App};
@@ -183,6 +183,7 @@ fn version(model: &str, number: u64, index: usize) -> Version {
         registered: before(600 - 100 * i64::try_from(number).unwrap()),
         by: "Ada Lovelace <ada@example.com>".to_owned(),
         note: (number == 2).then(|| "smaller learning rate".to_owned()),
+        source: None,
     }
 }
 
@@ -194,8 +195,16 @@ pub(super) fn models() -> Vec<Model> {
             name: "digits".to_owned(),
             versions: vec![version("digits", 1, 8), version("digits", 2, 4), version("digits", 3, 1)],
             aliases: aliases(&[("champion", 2), ("production", 2), ("staging", 3)]),
+            about: ModelAbout::default(),
+            about_versions: BTreeMap::new(),
         },
-        Model { name: "mnist-mlp".to_owned(), versions: vec![version("mnist-mlp", 1, 2)], aliases: aliases(&[]) },
+        Model {
+            name: "mnist-mlp".to_owned(),
+            versions: vec![version("mnist-mlp", 1, 2)],
+            aliases: aliases(&[]),
+            about: ModelAbout::default(),
+            about_versions: BTreeMap::new(),
+        },
     ]
 }
 
@@ -215,6 +224,7 @@ fn event(what: &str, minutes: i64) -> RegistryEvent {
         version: None,
         alias: None,
         previous: None,
+        renamed_from: None,
         note: None,
     }
 }

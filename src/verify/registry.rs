@@ -40,6 +40,9 @@ impl Inspection<'_> {
     fn check_numbers(&mut self, model: &Model) {
         let mut expected = 1;
         for version in &model.versions {
+            while model.about.removed.contains(&expected) {
+                expected += 1;
+            }
             if version.version > expected {
                 let missing = match version.version - expected {
                     1 => format!("v{expected} is"),
