@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Overwrite and remove what is stored nowhere
     #[arg(short, long)]
     force: bool,
+    /// Share bytes with equal files of this repository's work trees, where the file system can (reflinks)
+    #[arg(long)]
+    link: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -38,8 +41,8 @@ struct Row<'a> {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let paths = workspace.scope(&context.folder, &args.paths)?;
-    let read_only = context.config(&workspace)?.checkout.read_only;
-    let options = CheckoutOptions { force: args.force, read_only };
+    let settings = CheckoutOptions::from(&context.config(&workspace)?.checkout);
+    let options = CheckoutOptions { force: args.force, link: args.link || settings.link, ..settings };
     let Done { artifacts: all, faulty } = workspace.checkout(&paths, options, &Bar::new(context))?;
     if args.json {
         print_json(&all.iter().map(row).collect::<Vec<_>>())?;

@@ -133,7 +133,7 @@ fn try_after(context: &Context, hook: &AfterGit<'_>) -> Result<(), Failure> {
     if config.hooks.checkout == Some(false) {
         return Ok(());
     }
-    let options = CheckoutOptions { force: false, read_only: config.checkout.read_only };
+    let options = CheckoutOptions::from(&config.checkout);
     let Changed { updated, warnings } = hook(&workspace, options, &Bar::new(context))?;
     for done in updated {
         let (written, removed) = (count(done.written as u64, "file"), count(done.removed as u64, "file"));

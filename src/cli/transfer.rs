@@ -87,8 +87,7 @@ pub(crate) fn pull(context: &Context, args: &PullArgs) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     workspace.repository.work_dir()?;
     let (transferred, paths) = fetch_into(context, &workspace, &args.from, &args.common, "pulled")?;
-    let read_only = context.config(&workspace)?.checkout.read_only;
-    let options = CheckoutOptions { force: false, read_only };
+    let options = CheckoutOptions::from(&context.config(&workspace)?.checkout);
     let Done { artifacts: changed, faulty } = workspace.checkout(&paths, options, &Bar::new(context))?;
     if transferred.artifacts == 0 && changed.is_empty() {
         context.say("the data is as the pointers say");

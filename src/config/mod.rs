@@ -154,6 +154,8 @@ pub struct PrePush {
 pub struct Checkout {
     /// Whether the files that are written cannot be written to any more.
     pub read_only: bool,
+    /// Whether files share their bytes with equal ones of the repository's work trees, where the file system can.
+    pub link: bool,
 }
 
 /// What holds for all runs.

@@ -96,6 +96,25 @@ impl Drop for DraftPath {
     }
 }
 
+/// A draft that gets its content from the start, in order or all at once.
+pub trait WritableDraft: Write + Send {
+    /// Lets the draft, empty so far, share the content of another file on the disk, where the file system can.
+    fn share(&mut self, source: &File) -> io::Result<()>;
+
+    /// Makes it empty again.
+    fn clear(&mut self) -> io::Result<()>;
+}
+
+impl WritableDraft for Draft {
+    fn share(&mut self, source: &File) -> io::Result<()> {
+        disk::share(source, &self.file, self.path())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        disk::set_len(&self.file, self.path(), 0)
+    }
+}
+
 impl Draft {
     /// The start of the names of drafts.
     pub const PREFIX: &str = ".tmp-git-ml-";

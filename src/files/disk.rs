@@ -119,6 +119,29 @@ pub(super) fn copy_into(source: &mut File, file: &File, path: &Path) -> io::Resu
     )
 }
 
+/// Lets an empty file share the content of another one, both then of the same blocks of the disk until one is changed.
+pub(super) fn share(source: &File, file: &File, path: &Path) -> io::Result<()> {
+    step!(
+        path,
+        |(): &()| {
+            let mut bytes = vec![0; source.metadata().unwrap().len() as usize];
+            source.read_exact_at(&mut bytes, 0).unwrap();
+            Step::Write { node: node_of(file), offset: 0, bytes }
+        },
+        reflink(source, file)
+    )
+}
+
+#[cfg(target_os = "linux")]
+fn reflink(source: &File, file: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(file, source)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reflink(_source: &File, _file: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Gives a file another length.
 pub(super) fn set_len(file: &File, path: &Path, length: u64) -> io::Result<()> {
     step!(path, |(): &()| Step::SetLength { node: node_of(file), length }, file.set_len(length))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::atomic::DraftPath;
-use super::{FileError, disk};
+use super::{FileError, WritableDraft, disk};
 
 /// A folder in the making: filled beside its final place and invisible until [`DraftFolder::publish`].
 ///
@@ -101,6 +101,16 @@ impl DraftFile {
     /// Says when the file was changed last. Writing to it afterwards changes that again.
     pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         disk::set_modified(&self.file, &self.path, time)
+    }
+}
+
+impl WritableDraft for DraftFile {
+    fn share(&mut self, source: &File) -> io::Result<()> {
+        disk::share(source, &self.file, &self.path)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        disk::set_len(&self.file, &self.path, 0)
     }
 }
 

@@ -12,8 +12,9 @@ mod path;
 pub(crate) mod trace;
 
 pub use atomic::{
-    Appender, Draft, Durability, FileError, SealedDraft, append_line, create_dir_all, ensure_dir, fill, freshen,
-    move_dir, publish, publish_from, publish_link, remove_dir_all, remove_empty_dir, remove_file, rename, sync_dir,
+    Appender, Draft, Durability, FileError, SealedDraft, WritableDraft, append_line, create_dir_all, ensure_dir, fill,
+    freshen, move_dir, publish, publish_from, publish_link, remove_dir_all, remove_empty_dir, remove_file, rename,
+    sync_dir,
 };
 pub use folder::{Access, DraftFile, DraftFolder};
 pub use lock::{FileLock, LockError, Wait};

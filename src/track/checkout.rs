@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::config;
 use crate::files::{self, RelPath, UnsafePath, check_length, resolve_beneath};
 use crate::id::Digest;
 use crate::store::{Entry, Manifest, StoreError};
@@ -19,6 +20,7 @@ use super::folding;
 use super::scan::{Found, Scan, Stat, What, place_of, scan};
 use super::section::{Builder, KnownFile};
 use super::stat_cache::StatCache;
+use super::twins::Twins;
 use super::unsettled::{Torn, Unsettled};
 use super::workspace::{PATIENCE, Pointers, WorktreeLock, remove_draft};
 use super::write::{FileWriter, ToWrite, check_unchanged};
@@ -31,6 +33,15 @@ pub struct CheckoutOptions {
     pub force: bool,
     /// Files that are written cannot be written to any more.
     pub read_only: bool,
+    /// Files share their bytes with others of the repository's work trees that have the same content, where the file
+    /// system can do that.
+    pub link: bool,
+}
+
+impl From<&config::Checkout> for CheckoutOptions {
+    fn from(settings: &config::Checkout) -> Self {
+        Self { force: false, read_only: settings.read_only, link: settings.link }
+    }
 }
 
 /// What a checkout did.
@@ -264,10 +275,15 @@ impl Workspace {
             Ok(place)
         };
         progress.start(&format!("checking out {path}"), Some(write.iter().map(|(entry, _)| entry.size).sum()));
+        let twins = match options.link {
+            true => self.twins(write.iter().map(|(entry, _)| (entry.digest, entry.size)))?,
+            false => Twins::default(),
+        };
         let writer = FileWriter {
             store: &self.store,
             place_of_folder: &place_of_folder,
             read_only: options.read_only,
+            twins,
             progress,
         };
         let written = match write.as_slice() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::files::{self, FileError};
 use crate::id::ArtifactId;
 
+use super::twins::Twins;
 use super::write::{FileWriter, ToWrite};
 use super::{Silent, TrackError, Workspace};
 
@@ -23,8 +24,13 @@ impl Workspace {
         drop(manifest);
         let place_of_folder =
             |folder: &str| Ok(if folder.is_empty() { place.to_path_buf() } else { place.join(folder) });
-        let writer =
-            FileWriter { store: &self.store, place_of_folder: &place_of_folder, read_only: false, progress: &Silent };
+        let writer = FileWriter {
+            store: &self.store,
+            place_of_folder: &place_of_folder,
+            read_only: false,
+            twins: Twins::default(),
+            progress: &Silent,
+        };
         let written = match write.as_slice() {
             [file] if is_single => writer.write_single(file, place).map(drop),
             _ => writer.write_all(&mut write).map(drop),

@@ -16,6 +16,7 @@ mod section;
 mod stat_cache;
 mod status;
 mod tracking;
+mod twins;
 mod unsettled;
 mod workspace;
 mod write;

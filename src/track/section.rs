@@ -153,10 +153,14 @@ impl<'a> Section<'a> {
         Digest::from_bytes(self.digests[number as usize])
     }
 
+    /// Whether a file's stat proves its content.
+    pub(super) fn is_proof(&self, number: u32) -> bool {
+        self.stats[number as usize][0] & IS_PROOF != 0
+    }
+
     /// Whether a file that looks like this has the content that was known.
     pub(super) fn describes(&self, number: u32, stat: &Stat, what: What) -> bool {
-        let is_proof = self.stats[number as usize][0] & IS_PROOF != 0;
-        is_proof && what == What::Content(self.mode(number)) && self.stat(number) == *stat
+        self.is_proof(number) && what == What::Content(self.mode(number)) && self.stat(number) == *stat
     }
 
     /// The files right in a folder: their numbers and names.

@@ -70,6 +70,11 @@ impl StatCache {
         Section::parse(slot.artifact_id, body)
     }
 
+    /// The artifacts that something is known of.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &RelPath> {
+        self.slots.keys()
+    }
+
     /// Whether both know the same of the artifact at `path`.
     pub(super) fn agrees(&self, other: &Self, path: &RelPath) -> bool {
         let known = |cache: &Self| cache.slots.get(path).map(|slot| (slot.artifact_id, slot.hash));

@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 
-use crate::files::{self, Access, Draft, DraftFolder, Durability, FileError};
+use crate::files::{self, Access, Draft, DraftFolder, Durability, FileError, WritableDraft};
 use crate::store::{self, Entry, Mode, Proof, Store};
 
 use super::compare::path_of;
 use super::scan::{Stat, What};
 use super::section::{KnownFile, nanoseconds, now};
+use super::twins::Twins;
 use super::{Progress, TrackError};
 
 /// Bytes a link's target may have, as on Linux.
@@ -42,6 +43,8 @@ pub(super) struct FileWriter<'a> {
     pub(super) place_of_folder: &'a (dyn Fn(&str) -> Result<PathBuf, TrackError> + Sync),
     /// Whether they cannot be written any more when they are there.
     pub(super) read_only: bool,
+    /// Files that share their content with them.
+    pub(super) twins: Twins,
     /// Who is told.
     pub(super) progress: &'a dyn Progress,
 }
@@ -149,7 +152,7 @@ impl FileWriter<'_> {
     /// Writes the content of a file to what `make` makes.
     ///
     /// Verifying the whole costs half of verifying its chunks too. Where it fails, all is done once more with care.
-    fn filled<F: Write + Send>(
+    fn filled<F: WritableDraft>(
         &self,
         entry: &Entry,
         place: &Path,
@@ -157,6 +160,10 @@ impl FileWriter<'_> {
     ) -> Result<F, TrackError> {
         let attempt = |proof| {
             let mut file = make(proof)?;
+            if self.twins.share(&entry.digest, &mut file) {
+                self.progress.advance(entry.size);
+                return Ok(file);
+            }
             self.fill(&mut file, entry, place, proof).map(|()| file)
         };
         match attempt(Proof::Whole) {
@@ -165,7 +172,7 @@ impl FileWriter<'_> {
         }
     }
 
-    fn fill(&self, file: &mut (dyn Write + Send), entry: &Entry, place: &Path, proof: Proof) -> Result<(), TrackError> {
+    fn fill(&self, file: &mut dyn WritableDraft, entry: &Entry, place: &Path, proof: Proof) -> Result<(), TrackError> {
         let mut output = Output { file, progress: self.progress, failure: None };
         let copied = store::copy(self.store, &entry.digest, proof, &mut output);
         match (output.failure, copied) {
@@ -205,7 +212,7 @@ pub(super) fn check_unchanged(place: &Path, planned: Option<Stat>) -> Result<(),
 
 /// A file that tells progress, and keeps its own failures apart from those of the store.
 struct Output<'a> {
-    file: &'a mut (dyn Write + Send),
+    file: &'a mut dyn WritableDraft,
     progress: &'a dyn Progress,
     failure: Option<io::Error>,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use git_ml::files::RelPath;
 use git_ml::track::{CheckoutOptions, Progress, Silent, State, TrackError, TrackOptions, Workspace};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, noise};
 
 /// Does something between the look at the work tree and the work, and again with each part of the work.
 struct Meddler<S, A> {
@@ -298,4 +298,43 @@ fn two_that_track_the_same_folder_at_once_are_both_right() {
     assert_eq!(stored(&first).min(stored(&second)), 0, "who came second had nothing to store");
     assert_eq!(state(&Workspace::discover(sandbox.repo()).unwrap()), State::Clean);
     sandbox.git_ml(&["fsck", "--deep"]).success();
+}
+
+/// Bytes that are free on the file system at a place, once it has written everything.
+fn free(place: &Path) -> u64 {
+    rustix::fs::sync();
+    let system = rustix::fs::statvfs(place).unwrap();
+    system.f_bfree * system.f_frsize
+}
+
+#[test]
+fn a_linked_checkout_shares_bytes_with_another_work_tree_where_the_file_system_can() {
+    const SIZE: usize = 24 << 20;
+    let sandbox = Sandbox::new();
+    let content = noise(1, SIZE);
+    sandbox.write("data/x/big.bin", &content);
+    sandbox.write("data/x/small.bin", b"small");
+    sandbox.git_ml(&["track", "data/x"]).success();
+    sandbox.commit("Track data");
+    std::thread::sleep(Duration::from_millis(50));
+    sandbox.git_ml(&["status"]).success();
+    sandbox.git(&["config", "core.hooksPath", "none"]).success();
+    let linked = sandbox.linked_work_tree("linked");
+    let before = free(sandbox.root());
+    sandbox.git_ml_in(&linked, &["checkout", "--link"]).success();
+    assert!(fs::read(linked.join("data/x/big.bin")).unwrap() == content);
+    assert_eq!(fs::read(linked.join("data/x/small.bin")).unwrap(), b"small");
+    let cloned = sandbox.shell("cp --reflink=always data/x/big.bin probe");
+    if cloned.exit_code() == 0 {
+        let taken = before.saturating_sub(free(sandbox.root()));
+        assert!(taken < SIZE as u64 / 2, "{taken} bytes were taken on the disk");
+    } else {
+        eprintln!("skipped: the file system of {} has no reflinks", sandbox.root().display());
+    }
+    // Each is its own file: what is changed in one stays out of the other, and is no twin any more.
+    fs::write(linked.join("data/x/big.bin"), b"changed").unwrap();
+    assert!(sandbox.read_bytes("data/x/big.bin") == content);
+    fs::remove_file(sandbox.path("data/x/big.bin")).unwrap();
+    sandbox.git_ml(&["checkout", "--link"]).success();
+    assert!(sandbox.read_bytes("data/x/big.bin") == content);
 }
