@@ -24,6 +24,7 @@ pub mod reach;
 pub mod registry;
 pub mod remote;
 pub mod run;
+pub mod share;
 pub mod store;
 pub mod track;
 pub mod train;

@@ -21,6 +21,7 @@ use crate::reach::ReachError;
 use crate::registry::RegistryError;
 use crate::remote::{ObjectError, RemoteError};
 use crate::run::RunError;
+use crate::share::ShareError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
@@ -72,6 +73,9 @@ pub enum Failure {
     /// Runs failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Sharing of runs failed.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// A repository could not be set up.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -169,6 +173,7 @@ impl Failure {
             | Self::Registry(_)
             | Self::Remote(_)
             | Self::Run(_)
+            | Self::Share(_)
             | Self::Init(_)
             | Self::Hook(_)
             | Self::Serve(_)
@@ -197,6 +202,7 @@ impl Failure {
             Self::Registry(error) => registry_hint(error),
             Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
+            Self::Share(error) => share_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
             Self::Serve(error) => serve_hint(error),
@@ -477,6 +483,20 @@ fn run_hint(error: &RunError) -> Option<String> {
         RunError::Lock(error) => lock_hint(error),
         RunError::Track(error) => track_hint(error),
         RunError::Git(error) => git_hint(error),
+    }
+}
+
+fn share_hint(error: &ShareError) -> Option<String> {
+    match error {
+        ShareError::Undecided { .. } => Some(
+            "`git config ml.shareSnapshots true` shares that code too, `false` shares the runs without it; or decide \
+             for all, as share_snapshots under [run] in ml.toml"
+                .to_owned(),
+        ),
+        ShareError::Busy { .. } => Some("run it again: nothing is lost".to_owned()),
+        ShareError::Refused { remote, .. } => Some(format!("ask who pushed it to {remote}; nothing was changed here")),
+        ShareError::Run(error) => run_hint(error),
+        ShareError::Git(error) => git_hint(error),
     }
 }
 

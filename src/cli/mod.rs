@@ -1,5 +1,6 @@
 //! The command line: one file a command, which parses, calls and prints.
 
+mod ask;
 mod cat;
 mod checkout;
 mod complete;
@@ -28,6 +29,8 @@ mod param;
 mod remote;
 mod run;
 mod runs;
+mod share;
+mod share_live;
 mod show;
 mod status;
 mod tag;
@@ -106,6 +109,8 @@ enum Command {
     Fsck(fsck::Args),
     Hook(hook::Args),
     Completions(completions::Args),
+    #[command(hide = true)]
+    ShareLive(share_live::Args),
 }
 
 /// The command line's definition, for man pages and completions.
@@ -180,6 +185,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Fsck(args) => fsck::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Completions(args) => completions::run(context, args),
+        Command::ShareLive(args) => share_live::run(context, args),
     }
 }
 

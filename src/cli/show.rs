@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::run::{Point, Run, Runs};
-use crate::words::{count, duration, printable, size};
+use crate::words::{ago, count, duration, printable, size};
 
 use super::output::{Align, Table, number, print_json, print_line};
 use super::{Context, Failure, runs};
@@ -85,6 +86,7 @@ fn text(context: &Context, run: &Run) -> String {
     let snapshot = run.snapshot.filter(|_| run.dirty);
     fact("code", snapshot.map(|snapshot| format!("{snapshot}, with changes that are not committed")));
     fact("started", Some(run.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
+    fact("last sign", run.last_sign().map(|time| ago(time, Timestamp::now())));
     let cpu = run.cpu_s.map(|seconds| format!(" ({} of CPU time)", duration(seconds))).unwrap_or_default();
     fact("duration", run.duration_s.map(|seconds| format!("{}{cpu}", duration(seconds))));
     fact("exit code", run.exit_code.filter(|code| *code != 0).map(|code| code.to_string()));

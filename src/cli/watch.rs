@@ -1,20 +1,26 @@
 //! Showing a run while it lasts: its output as it comes, its progress as a bar.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Child;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use crate::run::{Ended, Observer};
+use crate::run::{Ended, Observer, Run};
 use crate::words::{duration, printable};
 
 use super::output::number;
-use super::{Context, Failure};
+use super::{Context, Failure, share_live};
 
 /// Passes on what a run prints, and shows how far it is where stderr is a terminal.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     bar: Option<ProgressBar>,
+    /// Where the run was started.
+    folder: PathBuf,
+    /// The process that shares the run while it goes on. Its stdin closes with us.
+    companion: Option<Child>,
 }
 
 /// The value of `progress` in a line of the log, as far as it can be shown.
@@ -47,7 +53,7 @@ impl Watcher {
             }
             bar
         });
-        Self { bar }
+        Self { bar, folder: context.folder.clone(), companion: None }
     }
 
     fn show(&self, bar: &ProgressBar, shown: &Shown) {
@@ -73,6 +79,10 @@ impl Watcher {
 }
 
 impl Observer for Watcher {
+    fn started(&mut self, run: &Run) {
+        self.companion = share_live::start(&self.folder, &run.id);
+    }
+
     fn output(&mut self, stderr: bool, bytes: &[u8]) {
         // A reader that went away, as `head` does, is no reason to stop a training: its log is kept all the same.
         let write = || -> io::Result<()> {

@@ -2,8 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::GitError;
 use super::error::OrFailed;
@@ -33,6 +38,7 @@ const MESSAGE_LINES: usize = 5;
 pub(super) struct Git {
     command: Command,
     input: Vec<u8>,
+    patience: Option<Duration>,
 }
 
 impl Git {
@@ -44,7 +50,18 @@ impl Git {
         }
         // What we ask must never wait for, or make, the lock of the user's index.
         command.env("GIT_OPTIONAL_LOCKS", "0").current_dir(folder);
-        Self { command, input: Vec::new() }
+        Self { command, input: Vec::new(), patience: None }
+    }
+
+    /// Lets it ask nobody anything, and ends it when it takes longer than `patience`.
+    pub(super) fn unattended(mut self, patience: Duration) -> Self {
+        // Passwords that are not known are not asked for, neither on the terminal nor in a window.
+        self.command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ASKPASS", "false");
+        self.command.env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
+        // A group of its own, so that what it starts ends with it.
+        self.command.process_group(0);
+        self.patience = Some(patience);
+        self
     }
 
     /// Sets a variable of its environment.
@@ -81,7 +98,19 @@ impl Git {
                 // A child that stops reading says on stderr why.
                 scope.spawn(move || stdin.write_all(&self.input));
             }
-            child.wait_with_output()
+            let group = Pid::from_child(&child);
+            let (ended, has_ended) = mpsc::channel::<()>();
+            if let Some(patience) = self.patience {
+                scope.spawn(move || {
+                    if has_ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                        // One that has just ended cannot get it, and need not.
+                        let _ = kill_process_group(group, Signal::KILL);
+                    }
+                });
+            }
+            let output = child.wait_with_output();
+            drop(ended);
+            output
         })
         .or_failed(action)?;
         match output.status.code() {

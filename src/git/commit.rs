@@ -68,15 +68,14 @@ impl Repository {
         let author = commit.author.signature()?;
         // Everything is written before the ref is locked, so that it is locked for an instant only.
         let id = repository.commit(None, &author, &author, commit.message, &tree, &parents).or_failed(action)?;
-
         let log_line = commit.message.lines().next().unwrap_or_default();
         let id = from_bytes(id.as_bytes())?;
         self.move_ref(reference, commit.expected.as_ref(), &id, commit.author, log_line)?;
         Ok(id)
     }
 
-    /// Moves a ref of ours, if it is still where it was expected.
-    pub(super) fn move_ref(
+    /// Moves a ref of ours, if it is still where it was expected; none means that there was no such ref.
+    pub fn move_ref(
         &self,
         reference: &str,
         expected: Option<&CommitId>,

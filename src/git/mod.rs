@@ -20,6 +20,7 @@ mod refs;
 mod repository;
 mod settings;
 mod snapshot;
+mod trees;
 mod version;
 
 pub use bulk::BulkCommit;
@@ -27,11 +28,12 @@ pub use commit::{RefCommit, TreeEdit};
 pub use error::GitError;
 pub use history::{History, HistoryFile, Root, Worktree};
 pub use identity::Identity;
-pub use network::{ConfigFile, Credential, Pushed};
+pub use network::{ConfigFile, Credential, Manner, Pushed};
 pub use objects::{AddedFile, CommitInfo, TreeEntry};
 pub use refs::Head;
 pub use repository::Repository;
 pub use snapshot::Snapshot;
+pub use trees::{ObjectName, PartKind, Put, TreePart};
 pub use version::installed_version;
 
 #[cfg(test)]

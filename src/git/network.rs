@@ -1,6 +1,7 @@
 //! What the user's `git` does over the network, and the credentials it knows.
 
 use std::fmt;
+use std::time::Duration;
 
 use gix::bstr::ByteSlice;
 
@@ -15,6 +16,15 @@ pub enum Pushed {
     Done,
     /// The ref had moved meanwhile: fetch it, and try again.
     Outdated,
+}
+
+/// How the user's `git` talks to a remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// The user waits for it, and may be asked for a password.
+    Attended,
+    /// Nobody is asked anything, and after this time it is given up.
+    Unattended(Duration),
 }
 
 /// A name and a password for a URL, as the user's `git` found them.
@@ -44,13 +54,44 @@ impl Repository {
         self.read_ref(ours)
     }
 
+    /// Fetches refs of a git remote, each to a ref of ours, with one connection. One that the remote does not have is
+    /// removed here.
+    pub fn fetch_refs(&self, remote: &str, refs: &[(&str, &str)], manner: Manner) -> Result<(), GitError> {
+        let patterns: Vec<String> = refs.iter().map(|(theirs, ours)| format!("+{theirs}*:{ours}*")).collect();
+        let mut arguments =
+            vec!["fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--recurse-submodules=no"];
+        // What is fetched here must not start a garbage collection that others wait for.
+        arguments.extend(["--no-auto-gc", "--", remote]);
+        arguments.extend(patterns.iter().map(String::as_str));
+        self.network_git(manner).run(&arguments).map(drop)
+    }
+
+    /// A `git` that talks to a remote.
+    fn network_git(&self, manner: Manner) -> super::command::Git {
+        match manner {
+            Manner::Attended => self.git(),
+            Manner::Unattended(patience) => self.git().unattended(patience),
+        }
+    }
+
     /// Pushes a commit to the ref `theirs` of a git remote, which is a name or a URL. Nobody's hooks run, and what is
     /// there is never overwritten.
     pub fn push_ref(&self, remote: &str, commit: &CommitId, theirs: &str) -> Result<Pushed, GitError> {
+        self.push_ref_in(remote, commit, theirs, Manner::Attended)
+    }
+
+    /// The same, with or without the user at hand.
+    pub fn push_ref_in(
+        &self,
+        remote: &str,
+        commit: &CommitId,
+        theirs: &str,
+        manner: Manner,
+    ) -> Result<Pushed, GitError> {
         let refspec = format!("{commit}:{theirs}");
         let arguments =
             ["push", "--quiet", "--porcelain", "--no-verify", "--recurse-submodules=no", "--", remote, &refspec];
-        let (code, output) = self.git().run_with_codes(&arguments, &[1])?;
+        let (code, output) = self.network_git(manner).run_with_codes(&arguments, &[1])?;
         if code == 0 {
             return Ok(Pushed::Done);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::record::MAX_RECORD;
-use super::{RUNS_REF, Run, RunError, Series, WholeRun, log_text, series};
+use super::{RUNS_REF, Run, RunError, RunStatus, Series, WholeRun, log_text, series};
 use crate::files::{FileLock, Wait};
 use crate::git::{BulkCommit, GitError, Identity, RefCommit, Repository, TreeEdit};
 use crate::id::{CommitId, RunId};
@@ -19,14 +19,14 @@ use crate::track::Workspace;
 /// The record in a run's folder.
 const RECORD: &str = "run.toml";
 /// The points in a run's folder.
-const SERIES: &str = "series.parquet";
+pub(super) const SERIES: &str = "series.parquet";
 /// Bytes of a log that are read.
 const MAX_LOG: u64 = 64 << 20;
 /// How often a change is tried anew when somebody else was faster.
 const TRIES: u32 = 100;
 
 /// The folder of a run in the tree.
-fn folder_of(run_id: &RunId) -> String {
+pub(super) fn folder_of(run_id: &RunId) -> String {
     let id = run_id.to_string();
     format!("{}/{id}", &id[id.len() - 2..])
 }
@@ -71,6 +71,11 @@ pub(super) fn read_log(repository: &Repository, tip: &CommitId, run_id: &RunId) 
     Ok(repository.read_at(tip, &file_of(run_id, log_text::LOG), MAX_LOG)?.unwrap_or_default())
 }
 
+/// Whether a record says that a run has ended. One of a run that was shared while it lived, and fetched, does not.
+pub(super) fn is_final(run: &Run) -> bool {
+    run.status != RunStatus::Running
+}
+
 /// Records a run that ended. One that is recorded already stays as it is.
 pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec<u8>) -> Result<(), RunError> {
     let repository = &workspace.repository;
@@ -78,8 +83,10 @@ pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec
     change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
         let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
         // A record that cannot be read is there all the same, and is not ours to replace.
-        if !matches!(recorded, Ok(None | Some(None))) {
-            return Ok(None);
+        match recorded {
+            Ok(None | Some(None)) => {}
+            Ok(Some(Some(recorded))) if !is_final(&recorded) => {}
+            _ => return Ok(None),
         }
         Ok(Some(entry.clone()))
     })
@@ -212,7 +219,7 @@ fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Resul
 }
 
 /// The commit's message: the experiment log, as `git log --first-parent refs/ml/runs` shows it.
-fn message(run: &Run) -> String {
+pub(super) fn message(run: &Run) -> String {
     let mut subject = format!("{}: {}", run.name, run.status.as_str());
     if let Some(experiment) = &run.experiment {
         subject += &format!(", {experiment}");

@@ -260,6 +260,7 @@ impl LiveRun {
     ) -> Result<Ended, RunError> {
         let child = start(&self.folder, &self.run, launch)?;
         self.has_started = true;
+        observer.started(&self.run);
         let Outcome { end, collector, mut warnings } = child.supervise(&self.folder, launch, observer)?;
         warnings.extend(self.keep_outputs(workspace, launch, end.exit_code == Some(0)));
         let exit_code = shell_code(&end);

@@ -15,6 +15,7 @@ mod record;
 mod recover;
 mod runs;
 mod series;
+mod shared;
 mod supervise;
 
 pub use environment::capture_environment;
@@ -23,6 +24,7 @@ pub use names::name_of;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::Runs;
 pub use series::panic_is_caught;
+pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -188,6 +190,8 @@ pub struct Launch {
 
 /// What a supervised command does while it runs, told to whoever shows it.
 pub trait Observer: Send {
+    /// The command has started, as a part of this run.
+    fn started(&mut self, _run: &Run) {}
     /// Bytes that the command wrote to stdout or stderr.
     fn output(&mut self, _stderr: bool, _bytes: &[u8]) {}
     /// A whole line that it wrote to the file named by `GIT_ML_LOG`, such as progress.

@@ -61,11 +61,11 @@ fn recover_one(workspace: &Workspace, run_id: &RunId) -> Result<Option<Run>, Run
     let recorded = tip.map(|tip| ledger::read(&workspace.repository, &tip, run_id)).transpose()?.flatten();
     let run = match recorded {
         // Its parent was killed after the commit.
-        Some(_) => {
+        Some(recorded) if ledger::is_final(&recorded) => {
             live::remove(&folder)?;
             None
         }
-        None => Some(settle(workspace, &folder, start, Collector::new(&folder), &mut |_| ())?.0),
+        _ => Some(settle(workspace, &folder, start, Collector::new(&folder), &mut |_| ())?.0),
     };
     drop(lock);
     Ok(run)

@@ -48,6 +48,9 @@ impl<'w> Runs<'w> {
         let (live, mut errors) = self.list_live()?;
         let (mut runs, more_errors) = self.list_recorded()?;
         errors.extend(more_errors);
+        // What was shared of a live run says less than its folder.
+        let here: BTreeSet<RunId> = live.iter().map(|run| run.id).collect();
+        runs.retain(|run| ledger::is_final(run) || !here.contains(&run.id));
         let recorded: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         runs.extend(live.into_iter().filter(|run| !recorded.contains(&run.id)));
         sort_newest_first(&mut runs);
@@ -96,7 +99,10 @@ impl<'w> Runs<'w> {
             Some(tip) => ledger::read(repository, &tip, run_id)?,
             None => None,
         };
-        Ok(recorded.or(live))
+        Ok(match recorded {
+            Some(recorded) if ledger::is_final(&recorded) => Some(recorded),
+            recorded => live.or(recorded),
+        })
     }
 
     /// The run that a user means: an id, a unique prefix of at least four digits, a name, `@` or `@~1`.

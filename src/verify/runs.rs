@@ -56,6 +56,15 @@ impl Inspection<'_> {
     fn check_snapshot(&mut self, run: &Run, target: &str, anchored: Option<&HashSet<CommitId>>) {
         let Run { name, snapshot: Some(snapshot), .. } = run else { return };
         if !self.workspace.repository.has_commit(snapshot) {
+            if run.dirty && run.commit.is_some_and(|commit| self.workspace.repository.has_commit(&commit)) {
+                // Runs may be shared without the code that was not committed.
+                let message = format!("the code of run {name} that was not committed was not shared, or is lost");
+                let hint =
+                    "ask who ran it to share it: `git config ml.shareSnapshots true`, then `git ml push`".to_owned();
+                let finding = Finding::new(Code::MissingSnapshot, target, message, hint);
+                self.findings.push(Finding { severity: Severity::Warning, ..finding });
+                return;
+            }
             let severity = if self.is_shallow() { Severity::Warning } else { Severity::Error };
             let message = format!("the code of run {name} is lost: there is no commit {snapshot}");
             let hint = format!("fetch {RUNS_REF} from a clone that has it, or `git fetch --unshallow`");

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["track"],
     &["run", "remote", "diff"],
     &["query", "registry", "train", "import"],
-    &["verify", "init", "reach"],
+    &["verify", "init", "reach", "share"],
     &["hooks", "mlflow", "tui", "upkeep"],
     &["cli"],
     &["faults"],

@@ -38,9 +38,9 @@ fn the_help_lists_the_commands() {
 
     Remotes:
       remote       Say where artifacts are pushed to and pulled from
-      push         Send tracked artifacts and registered versions to a remote
-      pull         Fetch artifacts from a remote, then bring the data in line with the pointers
-      fetch        Fetch artifacts from a remote and leave the work tree as it is
+      push         Send tracked artifacts, registered versions and runs to a remote
+      pull         Fetch artifacts and runs from a remote, then bring the data in line with the pointers
+      fetch        Fetch artifacts and runs from a remote and leave the work tree as it is
 
     Runs:
       run          Run a command, or an experiment of ml.toml, as a tracked run

@@ -24,6 +24,7 @@ mod registry;
 mod remotes;
 mod runs;
 mod sandbox;
+mod sharing;
 mod ssh;
 mod sshd;
 mod train;
