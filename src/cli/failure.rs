@@ -269,6 +269,14 @@ fn import_hint(error: &ImportError) -> Option<String> {
         ImportError::Nothing { .. } | ImportError::NotKept { .. } => {
             Some("`git ml track` makes an artifact of any file or folder".to_owned())
         }
+        ImportError::Unknown { tool: "MLflow", .. } => {
+            Some("give a folder such as mlruns, a database such as mlflow.db, or sqlite:///mlflow.db".to_owned())
+        }
+        ImportError::Unknown { tool: "W&B", .. } => {
+            Some("give a folder such as wandb, or a file run-….wandb".to_owned())
+        }
+        ImportError::Unknown { .. } => Some("give a folder with event files".to_owned()),
+        ImportError::Database { .. } => Some("`sqlite3 FILE 'pragma integrity_check'` says what is wrong".to_owned()),
         ImportError::Changed { .. } => Some("commit that with the tool, or restore it, and run this again".to_owned()),
         ImportError::Extra { .. } => Some("add it with the tool, or move it away, and run this again".to_owned()),
         ImportError::Missing { .. } => {
@@ -282,6 +290,8 @@ fn import_hint(error: &ImportError) -> Option<String> {
         ImportError::Object(error) => object_hint(error),
         ImportError::Remote(error) => remote_hint(error),
         ImportError::Track(error) => track_hint(error),
+        ImportError::Run(error) => run_hint(error),
+        ImportError::Registry(error) => registry_hint(error),
         ImportError::Git(error) => git_hint(error),
         ImportError::File(error) => file_hint(error),
     }

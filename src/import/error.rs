@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use crate::files::{FileError, RelPath, UnsafePath};
 use crate::git::GitError;
+use crate::registry::RegistryError;
 use crate::remote::{ObjectError, RemoteError};
+use crate::run::RunError;
 use crate::track::TrackError;
 
 /// What can go wrong with an import.
@@ -68,6 +70,24 @@ pub enum ImportError {
         /// The pointer, or the file with ignore rules.
         path: String,
     },
+    /// What was named is nothing that the tool makes.
+    #[error("{} is nothing that {tool} keeps: {problem}", path.display())]
+    Unknown {
+        /// The file or folder.
+        path: PathBuf,
+        /// `MLflow`, `TensorBoard` or `W&B`.
+        tool: &'static str,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// A database cannot be read.
+    #[error("cannot read the database {}", path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -88,6 +108,12 @@ pub enum ImportError {
     /// Tracking failed.
     #[error(transparent)]
     Track(#[from] TrackError),
+    /// Runs cannot be recorded.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// git failed.
     #[error(transparent)]
     Git(#[from] GitError),

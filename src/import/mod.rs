@@ -1,7 +1,10 @@
-//! Importing: what Git LFS or DVC keep becomes artifacts.
+//! Importing: what Git LFS or DVC keep becomes artifacts, and what MLflow, TensorBoard or W&B logged becomes runs.
 //!
 //! Nothing of theirs is deleted: caches, configuration and every earlier commit stay, so that an old commit is read with
 //! the tool that it was made with.
+//!
+//! A file that is broken costs itself and a word about it. Runs keep their ids, or have one that their source always
+//! gives, so that importing again changes nothing.
 //!
 //! Architecture invariant: a content becomes an artifact only if its bytes have the digest by which the other tool knew
 //! it.
@@ -11,8 +14,13 @@ mod dvc;
 mod dvc_files;
 mod error;
 mod lfs;
+mod mlflow;
+mod runs;
+mod tensorboard;
+mod wandb;
 
 pub use error::ImportError;
+pub use runs::{ImportedRun, ImportedRuns, ImportedVersion, LeftOut, Outcome, RunImportOptions};
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -85,6 +93,36 @@ pub fn import_dvc(
     progress: &dyn Progress,
 ) -> Result<Imported, ImportError> {
     dvc::import(workspace, paths, options, progress)
+}
+
+/// Imports the runs and models of an `mlruns` folder of MLflow's, or of its SQLite database.
+pub fn import_mlflow(
+    workspace: &Workspace,
+    source: &Path,
+    options: &RunImportOptions,
+    progress: &dyn Progress,
+) -> Result<ImportedRuns, ImportError> {
+    mlflow::import(workspace, source, options, progress)
+}
+
+/// Imports event files of TensorBoard's: each folder that has some is a run.
+pub fn import_tensorboard(
+    workspace: &Workspace,
+    source: &Path,
+    options: &RunImportOptions,
+    progress: &dyn Progress,
+) -> Result<ImportedRuns, ImportError> {
+    tensorboard::import(workspace, source, options, progress)
+}
+
+/// Imports the runs of W&B in a folder, or the one of a `.wandb` file.
+pub fn import_wandb(
+    workspace: &Workspace,
+    source: &Path,
+    options: &RunImportOptions,
+    progress: &dyn Progress,
+) -> Result<ImportedRuns, ImportError> {
+    wandb::import(workspace, source, options, progress)
 }
 
 impl Target {

@@ -79,7 +79,7 @@ pub(super) fn is_final(run: &Run) -> bool {
 /// Records a run that ended. One that is recorded already stays as it is.
 pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec<u8>) -> Result<(), RunError> {
     let repository = &workspace.repository;
-    let entry = entry(repository, run, points, log)?;
+    let entry = entry(repository, run, points, log, Recorded::Stays)?;
     change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
         let recorded = tip.map(|tip| read(repository, tip, &run.id)).transpose();
         // A record that cannot be read is there all the same, and is not ours to replace.
@@ -92,13 +92,26 @@ pub(super) fn record(workspace: &Workspace, run: &Run, points: &Series, log: Vec
     })
 }
 
-/// Records runs that ended, a commit each, all in one go. Those that are recorded already stay as they are; how many
-/// were not.
-pub(super) fn record_all(workspace: &Workspace, runs: &[WholeRun], author: &Identity) -> Result<usize, RunError> {
+/// What becomes of a record that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// It stays as it is.
+    Stays,
+    /// It is replaced, with its points and its log.
+    IsReplaced,
+}
+
+/// Records runs that ended, a commit each, all in one go; how many were recorded.
+pub(super) fn record_all(
+    workspace: &Workspace,
+    runs: &[WholeRun],
+    author: &Identity,
+    if_recorded: Recorded,
+) -> Result<usize, RunError> {
     let repository = &workspace.repository;
     let entries = runs.par_iter().map(|whole| {
         let WholeRun { run, series, log } = whole;
-        Ok((run.id, entry(repository, run, series, log.clone())?))
+        Ok((run.id, entry(repository, run, series, log.clone(), if_recorded)?))
     });
     let entries: BTreeMap<RunId, Change> = entries.collect::<Result<_, RunError>>()?;
     let _turn = take_turn(workspace);
@@ -108,7 +121,8 @@ pub(super) fn record_all(workspace: &Workspace, runs: &[WholeRun], author: &Iden
         let recorded = expected.map(|tip| ids(repository, &tip)).transpose()?.unwrap_or_default();
         let commit =
             |change: Change| BulkCommit { edits: change.edits, message: change.message, extra_parents: change.parents };
-        let new = entries.iter().filter(|(run_id, _)| recorded.binary_search(run_id).is_err());
+        let is_wanted = |run_id| if_recorded == Recorded::IsReplaced || recorded.binary_search(run_id).is_err();
+        let new = entries.iter().filter(|(run_id, _)| is_wanted(run_id));
         let new: Vec<BulkCommit> = new.map(|(_, change)| commit(change.clone())).collect();
         let count = new.len();
         let beginning = (expected.is_none() && count > 0).then(|| commit(beginning()));
@@ -122,15 +136,26 @@ pub(super) fn record_all(workspace: &Workspace, runs: &[WholeRun], author: &Iden
 }
 
 /// What is to be committed for a run that ended.
-fn entry(repository: &Repository, run: &Run, points: &Series, log: Vec<u8>) -> Result<Change, RunError> {
+fn entry(
+    repository: &Repository,
+    run: &Run,
+    points: &Series,
+    log: Vec<u8>,
+    if_recorded: Recorded,
+) -> Result<Change, RunError> {
     let malformed = |problem: String| RunError::Malformed { id: run.id.to_string(), problem };
     let mut edits = vec![edit(&run.id, RECORD, run.to_toml()?.into_bytes())];
+    let none = |name| TreeEdit { path: file_of(&run.id, name), content: None };
     if !points.is_empty() {
         let bytes = series::to_parquet(points).map_err(|error| malformed(error.to_string()))?;
         edits.push(edit(&run.id, SERIES, bytes));
+    } else if if_recorded == Recorded::IsReplaced {
+        edits.push(none(SERIES));
     }
     if !log.is_empty() {
         edits.push(edit(&run.id, log_text::LOG, log));
+    } else if if_recorded == Recorded::IsReplaced {
+        edits.push(none(log_text::LOG));
     }
     // Where a garbage collection took the snapshot of a run that crashed long ago, the record is what is left.
     let parents = run.snapshot.filter(|snapshot| repository.has_commit(snapshot)).into_iter().collect();

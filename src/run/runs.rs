@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::collect::Collector;
 use super::event::OwnLine;
+use super::ledger::Recorded;
 use super::live::{check_texts, note, now};
 use super::recover::{completed, so_far};
 use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover};
@@ -161,8 +162,16 @@ impl<'w> Runs<'w> {
             if batch.is_empty() {
                 return Ok(count);
             }
-            count += ledger::record_all(self.workspace, &batch, author)?;
+            count += ledger::record_all(self.workspace, &batch, author, Recorded::Stays)?;
         }
+    }
+
+    /// Records runs that ended elsewhere and have more to tell now, a commit each, in the place of what is recorded.
+    pub fn replace_all(&self, runs: &[WholeRun], author: &Identity) -> Result<(), RunError> {
+        let batches = runs.chunks(BATCH);
+        batches
+            .into_iter()
+            .try_for_each(|batch| ledger::record_all(self.workspace, batch, author, Recorded::IsReplaced).map(drop))
     }
 
     /// Changes a recorded run in a commit of its own.

@@ -93,13 +93,21 @@ impl Workspace {
 
     /// Stores the files of any folder or file, in the work tree or not, without a pointer: outputs of runs.
     pub fn store_path(&self, path: &Path) -> Result<(ArtifactId, Manifest, u64), TrackError> {
-        let scan = scan(path, None)?.ok_or_else(|| TrackError::NotFound { path: path.to_path_buf() })?;
-        scan.check(path)?;
         let writer = self.store.writer()?;
-        let files = store_files(&writer, path, &scan.files, &Silent)?;
-        let manifest = Manifest::new(files.into_iter().map(entry_of).collect::<Result<_, _>>()?)?;
-        let id = writer.add_manifest(&manifest)?;
+        let (id, manifest) = store_with(&writer, path)?;
         Ok((id, manifest, writer.finish()?.stored_bytes))
+    }
+
+    /// Stores many folders and files as [`Workspace::store_path`] does, together. One that cannot be stored is an error of
+    /// its own.
+    pub fn store_paths(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<Result<(ArtifactId, Manifest), TrackError>>, TrackError> {
+        let writer = self.store.writer()?;
+        let stored = paths.iter().map(|path| store_with(&writer, path)).collect();
+        writer.finish()?;
+        Ok(stored)
     }
 
     /// Removes the pointer and the ignore rule; the data stays in the work tree and in the store.
@@ -299,6 +307,15 @@ fn join(section: Option<&Section<'_>>, scan: &Scan, read: &[KnownFile]) -> Resul
         }
     }
     Ok((Manifest::new(entries)?, body))
+}
+
+/// Adds a folder or file with its manifest.
+fn store_with(writer: &Writer<'_>, path: &Path) -> Result<(ArtifactId, Manifest), TrackError> {
+    let scan = scan(path, None)?.ok_or_else(|| TrackError::NotFound { path: path.to_path_buf() })?;
+    scan.check(path)?;
+    let files = store_files(writer, path, &scan.files, &Silent)?;
+    let manifest = Manifest::new(files.into_iter().map(entry_of).collect::<Result<_, _>>()?)?;
+    Ok((writer.add_manifest(&manifest)?, manifest))
 }
 
 fn entry_of(file: KnownFile) -> Result<Entry, TrackError> {
