@@ -491,13 +491,15 @@ impl Item {
         if json.len() > limit {
             return None;
         }
-        let parsed = || serde_json::from_str(json).ok();
-        let number = || {
-            let number = self.as_number()?;
-            Some(serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number))
-        };
-        let integer = self.integer.map(Value::from).or(self.truth.map(Value::from));
-        integer.or_else(parsed).or_else(number)
+        if let Some(whole) = self.integer.map(Value::from).or(self.truth.map(Value::from)) {
+            return Some(whole);
+        }
+        let is_fraction = json.contains(['.', 'e', 'E', 'N', 'I']) && self.is_bare();
+        // A fraction that is read as JSON may be the one beside it.
+        if let Some(number) = self.as_number().filter(|_| is_fraction || self.number.is_some()) {
+            return Some(serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number));
+        }
+        serde_json::from_str(json).ok()
     }
 }
 

@@ -399,10 +399,9 @@ impl<'w> Recorder<'w> {
         run.environment.insert(ORIGIN.to_owned(), self.origin.to_owned());
         run.environment.insert(DIGEST.to_owned(), digest.to_owned());
         if let Some(known) = self.known.get(&run.id) {
-            let add = |own: &mut BTreeMap<String, String>, known: &BTreeMap<String, String>| {
-                known.iter().for_each(|(name, value)| drop(own.entry(name.clone()).or_insert_with(|| value.clone())));
-            };
-            add(&mut run.tags, &known.tags);
+            for (name, value) in &known.tags {
+                run.tags.entry(name.clone()).or_insert_with(|| value.clone());
+            }
             run.note = run.note.or_else(|| known.note.clone());
             run.removed = run.removed.or(known.removed);
             for output in &known.outputs {

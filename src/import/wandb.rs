@@ -140,7 +140,9 @@ impl Reading {
                         _ => drop(self.summary.remove(&name)),
                     }
                 }
-                changes.removed.iter().for_each(|path| drop(self.summary.remove(&path.join("."))));
+                for path in changes.removed {
+                    self.summary.remove(&path.join("."));
+                }
             }
             Entry::Output { text, .. } => {
                 let room = MAX_LOG.saturating_sub(self.log.len());

@@ -34,7 +34,7 @@ fn the_help_lists_the_commands() {
       diff         Show what differs between versions of artifacts
       manifest     Print the list of an artifact's files
       cat          Print a file of an artifact
-      import       Make artifacts of what Git LFS or DVC keep
+      import       Make artifacts or runs of what other tools keep
 
     Remotes:
       remote       Say where artifacts are pushed to and pulled from

@@ -16,6 +16,7 @@ mod giftless;
 mod hooks;
 mod identity;
 mod import;
+mod import_runs;
 mod init;
 mod kills;
 mod lfs;

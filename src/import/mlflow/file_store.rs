@@ -86,7 +86,9 @@ struct VersionMeta {
 
 /// Whether a folder is one of MLflow's, with experiments in it.
 pub(super) fn is_one(folder: &Path) -> bool {
-    children(folder).iter().any(|(name, place)| is_experiment(name) && place.join("meta.yaml").is_file())
+    // An experiment has runs in it, which look alike, and says itself what it is.
+    let is_top = !folder.join("meta.yaml").exists();
+    is_top && children(folder).iter().any(|(name, place)| is_experiment(name) && place.join("meta.yaml").is_file())
 }
 
 fn is_experiment(name: &str) -> bool {
