@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::Experiment;
+use crate::files::RelPath;
 use crate::run::{Launch, LiveRun, capture_environment, inputs_from_pointers};
 use crate::track::{Workspace, is_model_file};
 
@@ -72,10 +73,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         };
     }
     let mut launch = launch(context, &args.options, args.command.clone(), context.folder.clone());
-    launch.inputs = inputs_from_pointers(&workspace, &[])?;
     launch.params = key_value::map(&args.options.params);
     launch.outputs = args.outputs.iter().map(|path| output(&context.folder.join(path))).collect();
-    follow(context, &workspace, &launch)
+    follow(context, &workspace, &launch, &[])
 }
 
 /// Runs a command that `ml.toml` names, at the top of the work tree.
@@ -95,10 +95,9 @@ fn run_recipe(
     launch.shown_command = Some(vec![line]);
     launch.experiment = Some(name.to_owned());
     launch.seed = params.get("seed").and_then(|seed| seed.parse().ok());
-    launch.inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
     launch.outputs = experiment.outputs.iter().map(|path| output(&path.under(top))).collect();
     launch.params = params;
-    follow(context, workspace, &launch)
+    follow(context, workspace, &launch, &experiment.inputs)
 }
 
 /// The recipe's parameters, those of the command line in place of the defaults.
@@ -186,8 +185,8 @@ fn launch(context: &Context, options: &Options, command: Vec<String>, folder: Pa
     }
 }
 
-fn follow(context: &Context, workspace: &Workspace, launch: &Launch) -> Result<(), Failure> {
-    let live = LiveRun::start(workspace, launch)?;
+fn follow(context: &Context, workspace: &Workspace, launch: &Launch, inputs: &[RelPath]) -> Result<(), Failure> {
+    let live = LiveRun::start_with(workspace, launch, || inputs_from_pointers(workspace, inputs))?;
     context.say(&format!("run {} started", live.name()));
     let mut watcher = Watcher::new(context);
     let ended = live.supervise(workspace, launch, &mut watcher)?;

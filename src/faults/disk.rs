@@ -6,7 +6,7 @@
 //! nothing forbids. A rename is whole or did not happen. Bytes that were not synced may be missing, cut off anywhere,
 //! or zeros in whole blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -80,6 +80,8 @@ pub(super) struct Disk {
     open: HashMap<u64, usize>,
     /// Steps taken.
     moment: usize,
+    /// Paths that were synced by their name, those of git's own files among them.
+    kept: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -143,7 +145,8 @@ impl Disk {
     /// A disk that holds `files`, which stand below `root`.
     pub(super) fn new(root: &Path, files: &Files) -> Self {
         let top = Node::Folder(Folder::default());
-        let mut disk = Self { root: root.to_path_buf(), nodes: vec![top], open: HashMap::new(), moment: 0 };
+        let mut disk =
+            Self { root: root.to_path_buf(), nodes: vec![top], open: HashMap::new(), moment: 0, kept: BTreeSet::new() };
         for (path, content) in files {
             let node = disk.add(match content {
                 Content::Folder => Node::Folder(Folder::default()),
@@ -194,11 +197,24 @@ impl Disk {
             Step::Remove { path } => self.change(moment, path, None),
             Step::RemoveAll { path } => self.remove_all(moment, path),
             Step::User { path, bytes } => self.change_as_user(moment, path, bytes.as_deref()),
+            Step::SyncPlace { path } => {
+                match self.find(path).map(|number| &mut self.nodes[number]) {
+                    Some(Node::Folder(folder)) => folder.synced = taken.began,
+                    Some(Node::File(file)) => file.synced = taken.began,
+                    Some(Node::Link(_)) | None => {}
+                }
+                self.kept.extend(path.strip_prefix(&self.root).map(Path::to_path_buf));
+            }
             Step::SyncDir { path } => {
                 let node = self.find(path).unwrap();
                 self.folder(node).synced = taken.began;
             }
         }
+    }
+
+    /// Whether a file that git wrote is on the disk, with its name.
+    pub(super) fn has_kept(&self, path: &Path) -> bool {
+        self.kept.contains(path) && path.parent().is_some_and(|folder| self.kept.contains(folder))
     }
 
     /// All that is there now.

@@ -1,24 +1,39 @@
 //! The power is cut while runs are recorded.
 //!
-//! git writes its own objects and refs, past the double: what a record in `refs/ml/runs` is worth after a power cut is
-//! up to git and its setting `core.fsync`. Here they are as they were before the run was recorded or after.
+//! git itself writes the objects of snapshots, past the double: their contents are on the disk when they get their names
+//! (`core.fsync`), and the names are where they were synced. All other objects and the refs are ours, and the double's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Disk, Files, is_gits};
+use super::disk::{self, Content, Disk, Files, is_gits};
 use super::random::Random;
 use super::rounds;
 use super::work_tree::new_repository;
 use crate::files::trace::{Step, Trace};
-use crate::run::{Launch, LiveRun, Observer, Runs};
+use crate::run::{ActiveRun, Launch, LiveRun, Observer, Runs};
 use crate::track::Workspace;
 
-struct Mute;
+/// Logs a value when the command prints, as `git ml metric` does, and notes in the trace that it was acknowledged.
+struct Logger<'t> {
+    live: PathBuf,
+    trace: Option<(&'t Trace, usize)>,
+}
 
-impl Observer for Mute {}
+impl Observer for Logger<'_> {
+    fn output(&mut self, _stderr: bool, _bytes: &[u8]) {
+        let values = BTreeMap::from([("acknowledged".to_owned(), 1.0)]);
+        ActiveRun::open(&self.live).unwrap().metrics(&values, None).unwrap();
+        if let Some((trace, number)) = self.trace {
+            trace.mark(ACKNOWLEDGED + number);
+        }
+    }
+}
 
-fn run(workspace: &Workspace, folder: &Path, number: usize) {
+/// Marks from here on say whose value was acknowledged; those before, how many runs had ended.
+const ACKNOWLEDGED: usize = 100;
+
+fn run(workspace: &Workspace, folder: &Path, number: usize, trace: Option<(&Trace, usize)>) {
     let launch = Launch {
         command: ["sh", "-c", "echo words"].map(str::to_owned).to_vec(),
         folder: folder.to_owned(),
@@ -36,7 +51,8 @@ fn run(workspace: &Workspace, folder: &Path, number: usize) {
         environment: BTreeMap::new(),
     };
     let live = LiveRun::start(workspace, &launch).unwrap();
-    live.supervise(workspace, &launch, &mut Mute).unwrap();
+    let mut logger = Logger { live: live.scratch().parent().unwrap().to_path_buf(), trace };
+    live.supervise(workspace, &launch, &mut logger).unwrap();
 }
 
 #[test]
@@ -61,7 +77,7 @@ fn runs_survive_power_cuts() {
         trace.change_as_user(&root.join("out"), Some(&random.bytes(1000)));
         // Half of them with changes that are not committed.
         trace.change_as_user(&root.join("code"), Some(&[b'0' + number as u8]));
-        run(&Workspace::discover(root).unwrap(), root, number);
+        run(&Workspace::discover(root).unwrap(), root, number, Some((&trace, number)));
         recorded.push(gits());
         trace.mark(number + 1);
     }
@@ -69,11 +85,12 @@ fn runs_survive_power_cuts() {
     let mut moments: Vec<usize> = (0..rounds(20)).map(|_| random.between(0, taken.len() + 1)).collect();
     moments.sort_unstable();
     let mut disk = Disk::new(root, &before);
-    let (mut done, mut ended, mut is_recorded) = (0, 0, false);
+    let (mut done, mut ended, mut is_recorded, mut acknowledged) = (0, 0, false, 0);
     for moment in moments {
         for step in &taken[done..moment] {
             disk.take(step);
             match &step.step {
+                Step::Mark(number) if *number >= ACKNOWLEDGED => acknowledged = number - ACKNOWLEDGED + 1,
                 Step::Mark(number) => (ended, is_recorded) = (*number, false),
                 // The record is there before its folder goes.
                 Step::Rename { to, .. } if to.to_string_lossy().contains("/.gone-") => is_recorded = true,
@@ -81,24 +98,39 @@ fn runs_survive_power_cuts() {
             }
         }
         done = moment;
-        let git = if is_recorded { &recorded[(ended + 1).min(4)] } else { &recorded[ended] };
+        let files =
+            with_gits(disk.cut(&mut random), &recorded[ended], &recorded[(ended + 1).min(4)], &disk, &mut random);
         let there = tempfile::tempdir().unwrap();
-        disk::write(&with_gits(disk.cut(&mut random), git), there.path());
+        disk::write(&files, there.path());
         println!("cut after step {moment} of {}, run {ended}: {:?}", taken.len(), taken[..moment].last());
-        check(there.path(), ended + usize::from(is_recorded));
+        check(there.path(), ended + usize::from(is_recorded), acknowledged);
     }
 }
 
-/// A disk with git's own files as they are at another moment.
-fn with_gits(mut files: Files, git: &Files) -> Files {
-    files.retain(|path, _| !is_gits(path));
-    files.extend(git.clone());
+/// A disk with git's own files as they may be: those of the run in progress, which has `after` in the end, where their
+/// names were synced, and perhaps where not.
+fn with_gits(mut files: Files, before: &Files, after: &Files, disk: &Disk, random: &mut Random) -> Files {
+    let ours = disk.live();
+    let is_ours =
+        |path: &Path| path.starts_with(".git/refs/ml") || path.starts_with(".git/objects") && ours.contains_key(path);
+    files.retain(|path, _| !is_gits(path) || is_ours(path));
+    for (path, content) in after.iter().filter(|(path, _)| !is_ours(path)) {
+        let is_there = before.get(path) == Some(content) || disk.has_kept(path) || *content == Content::Folder;
+        if is_there || random.one_in(2) {
+            files.insert(path.clone(), content.clone());
+        }
+    }
     // A folder of git's is there, whatever became of ours in it.
-    files.entry(PathBuf::from(".git")).or_insert(disk::Content::Folder);
+    for path in files.keys().cloned().collect::<Vec<_>>() {
+        for folder in path.ancestors().skip(1).filter(|folder| is_gits(folder) || folder.ends_with(".git")) {
+            files.entry(folder.to_path_buf()).or_insert(Content::Folder);
+        }
+    }
+    files.entry(PathBuf::from(".git")).or_insert(Content::Folder);
     files
 }
 
-fn check(there: &Path, ended: usize) {
+fn check(there: &Path, ended: usize, acknowledged: usize) {
     let workspace = Workspace::discover(there).unwrap();
     let runs = Runs::new(&workspace);
     let (_, errors) = runs.recover().unwrap();
@@ -111,9 +143,22 @@ fn check(there: &Path, ended: usize) {
         assert_eq!(found.outputs.len(), 1);
         assert!(workspace.store.has_artifact(&found.outputs[0].id).unwrap());
     }
+    for number in 0..acknowledged {
+        let found = listed.iter().find(|run| run.name == format!("run-{number}"));
+        let found = found.unwrap_or_else(|| panic!("a value of run {number} was acknowledged: {listed:?}"));
+        assert_eq!(runs.series(&found.id).unwrap()["acknowledged"].len(), 1);
+    }
+    // Whatever the log of runs leads to is whole, the code too.
+    let repository = &workspace.repository;
+    if repository.read_ref(crate::run::RUNS_REF).unwrap().is_some() {
+        repository.run_git(&["rev-list", "--objects", crate::run::RUNS_REF]).unwrap();
+    }
+    for snapshot in listed.iter().filter_map(|run| run.snapshot) {
+        repository.run_git(&["archive", "--format=tar", &snapshot.to_string()]).unwrap();
+    }
     // The next run works, and nothing is left of the one that was cut off.
     std::fs::write(there.join("out"), "out").unwrap();
-    run(&workspace, there, 9);
+    run(&workspace, there, 9, None);
     let (live, errors) = runs.list_live().unwrap();
     assert!(live.is_empty() && errors.is_empty(), "{live:?} {errors:?}");
     assert!(runs.list().unwrap().0.iter().any(|run| run.name == "run-9"));

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -214,6 +214,11 @@ pub struct SealedDraft {
 }
 
 impl SealedDraft {
+    /// The place the draft is at until it is published.
+    pub fn path(&self) -> &Path {
+        &self.path.path
+    }
+
     /// Moves the draft to `place` in one step, replacing a file there. That this survives a power cut is up to
     /// [`sync_dir`], once for many.
     pub fn publish(self, place: &Path) -> Result<(), FileError> {
@@ -254,6 +259,33 @@ pub fn publish_link(place: &Path, target: &[u8]) -> Result<(), FileError> {
 /// Makes what was renamed or created in `folder` survive a power cut.
 pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
     disk::sync_dir(folder).map_err(|source| FileError::new("sync the folder", folder, source))
+}
+
+/// Makes files and the names in folders survive a power cut, all at once: the disk does together what takes as long one
+/// by one. What is not there is passed over.
+pub fn sync_all(places: &[PathBuf]) -> Result<(), FileError> {
+    /// Places that are under way at once.
+    const AT_ONCE: usize = 16;
+    let sync = |place: &PathBuf| match disk::sync_place(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| FileError::new("sync", place, source)),
+    };
+    std::thread::scope(|scope| {
+        let share = places.len().div_ceil(AT_ONCE).max(1);
+        let mut shares = places.chunks(share);
+        // The first share is done here: a single place needs no thread.
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> = shares.map(|share| scope.spawn(move || share.iter().try_for_each(sync))).collect();
+        let mut result = own.iter().try_for_each(sync);
+        for other in others {
+            // A thread that panicked has synced nothing.
+            let other = other.join().unwrap_or_else(|_| {
+                Err(FileError::new("sync", &places[0], io::Error::other("a thread of this program failed")))
+            });
+            result = result.and(other);
+        }
+        result
+    })
 }
 
 /// Creates `folder` and what is missing above it.
@@ -351,7 +383,7 @@ impl Appender {
     }
 
     /// Appends `bytes`, which should end with a newline.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+    pub fn append(&self, bytes: &[u8]) -> Result<(), FileError> {
         disk::write_all(&self.file, &self.path, bytes).map_err(|source| FileError::new("write", &self.path, source))
     }
 
@@ -361,9 +393,22 @@ impl Appender {
     }
 }
 
-/// Appends one line to `path`, creating the file if it is not there.
-pub fn append_line(path: &Path, line: &str) -> Result<(), FileError> {
-    Appender::open(path)?.append(format!("{line}\n").as_bytes())
+/// Appends whole lines to `path`, creating the file if it is not there.
+///
+/// Where the last line is torn, as a disk that was full leaves it, they begin on a line of their own.
+pub fn append_lines(path: &Path, lines: &str) -> Result<(), FileError> {
+    let log = Appender::open(path)?;
+    let is_torn = ends_within_a_line(path).map_err(|source| FileError::new("read", path, source))?;
+    let begin = if is_torn { "\n" } else { "" };
+    log.append(format!("{begin}{lines}").as_bytes())
+}
+
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    // A file that was cut meanwhile ends nowhere.
+    Ok(file.read_at(&mut byte, last)? == 1 && byte[0] != b'\n')
 }
 
 #[cfg(test)]

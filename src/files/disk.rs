@@ -173,6 +173,12 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     step!(path, |(): &()| Step::SyncDir { path: path.to_path_buf() }, folder.sync_all())
 }
 
+/// Gets a file's content or a folder's names onto the disk, by its path.
+pub(super) fn sync_place(path: &Path) -> io::Result<()> {
+    let place = File::open(path)?;
+    step!(path, |(): &()| Step::SyncPlace { path: path.to_path_buf() }, place.sync_all())
+}
+
 /// Gives a file or folder another name, in place of what has that name.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     step!(to, |(): &()| Step::Rename { from: from.to_path_buf(), to: to.to_path_buf() }, fs::rename(from, to))

@@ -4,6 +4,7 @@
 //! a torn one. `clippy.toml` bans the ways around it.
 
 mod atomic;
+mod claim;
 mod disk;
 mod folder;
 mod lock;
@@ -12,10 +13,11 @@ mod path;
 pub(crate) mod trace;
 
 pub use atomic::{
-    Appender, Draft, Durability, FileError, SealedDraft, WritableDraft, append_line, create_dir_all, ensure_dir, fill,
+    Appender, Draft, Durability, FileError, SealedDraft, WritableDraft, append_lines, create_dir_all, ensure_dir, fill,
     freshen, move_dir, publish, publish_from, publish_link, remove_dir_all, remove_empty_dir, remove_file, rename,
-    sync_dir,
+    sync_all, sync_dir,
 };
+pub use claim::Claim;
 pub use folder::{Access, DraftFile, DraftFolder};
 pub use lock::{FileLock, LockError, Wait};
 pub use path::{RelPath, UnsafePath, check_length, resolve_beneath};

@@ -34,6 +34,8 @@ pub(crate) enum Step {
     RemoveAll { path: PathBuf },
     /// All that was done to the folder's names before is on the disk.
     SyncDir { path: PathBuf },
+    /// All that was done to a file or folder before is on the disk.
+    SyncPlace { path: PathBuf },
     /// The user wrote a file, or removed it, and waited until that was on the disk.
     User { path: PathBuf, bytes: Option<Vec<u8>> },
     /// What the test noted.

@@ -33,17 +33,25 @@ impl Repository {
         commits: &[BulkCommit],
         author: &Identity,
     ) -> Result<(), GitError> {
-        let Some(last) = commits.last() else { return Ok(()) };
+        if commits.is_empty() {
+            return Ok(());
+        }
         let draft = format!("{DRAFTS}{}", RunId::generate());
         let stream = stream(&draft, expected.as_ref(), commits, author);
         let made = self
             .git()
             .input(stream)
-            .run(&["fast-import", "--quiet", "--done", "--date-format=raw"])
+            .run(&[
+                "-c",
+                "core.fsync=loose-object,pack,pack-metadata",
+                "fast-import",
+                "--quiet",
+                "--done",
+                "--date-format=raw",
+            ])
             .and_then(|_| self.read_ref(&draft))
             .and_then(|tip| tip.ok_or_else(|| GitError::UnknownRevision { revision: draft.clone() }));
-        let log_line = last.message.lines().next().unwrap_or_default();
-        let moved = made.and_then(|tip| self.move_ref(reference, expected.as_ref(), &tip, author, log_line));
+        let moved = made.and_then(|tip| self.move_ref(reference, expected.as_ref(), &tip));
         // What stays for want of a lock names commits that are whole, and nothing else.
         let released = self.release(&draft);
         moved.and(released)

@@ -49,6 +49,16 @@ impl Identity {
         git2::Signature::now(&self.name, &self.email)
             .or_failed(|| format!("`{} <{}>` cannot be an author", self.name, self.email))
     }
+
+    /// The same as a line of a commit has it.
+    pub(super) fn signature_line(&self) -> Result<String, GitError> {
+        let now = self.signature()?;
+        let minutes = now.when().offset_minutes();
+        let (sign, minutes) = if minutes < 0 { ('-', -minutes) } else { ('+', minutes) };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(['\n', '<', '>', '\0'], "");
+        let (name, email) = (text(now.name_bytes()), text(now.email_bytes()));
+        Ok(format!("{name} <{email}> {} {sign}{:02}{:02}", now.when().seconds(), minutes / 60, minutes % 60))
+    }
 }
 
 /// Reads `Ada <ada@example.org> 1700000000 +0100`.

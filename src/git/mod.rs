@@ -1,8 +1,8 @@
 //! Git: the only place that names git2 or gix, or starts the user's `git`.
 //!
-//! gix reads (objects, refs, the index), git2 writes what gix cannot (commits made beside the index, ref
-//! transactions), and the user's own `git` makes snapshots (its filters decide what is committed) and talks to the
-//! network.
+//! gix reads (objects, refs, the index), commits beside the index are written here so that they survive a power cut, git2
+//! does the little that is left, and the user's own `git` makes snapshots (its filters decide what is committed) and
+//! talks to the network.
 //!
 //! Architecture invariant: no type of git2 or gix is in this module's API, and HEAD, the user's index and the work
 //! tree stay as they are.
@@ -10,6 +10,7 @@
 mod bulk;
 mod command;
 mod commit;
+mod durable;
 mod error;
 mod history;
 mod identity;
@@ -22,6 +23,7 @@ mod settings;
 mod snapshot;
 mod trees;
 mod version;
+mod write;
 
 pub use bulk::BulkCommit;
 pub use commit::{RefCommit, TreeEdit};

@@ -99,7 +99,7 @@ impl Repository {
         self.inner.to_thread_local()
     }
 
-    /// The repository as git2 writes it.
+    /// The repository as git2 changes it.
     ///
     /// It is opened as if it were bare, since git2 never gets to see the work tree or the index.
     pub(super) fn git2(&self) -> Result<git2::Repository, GitError> {

@@ -3,14 +3,24 @@
 use std::io::Write;
 
 use super::error::OrFailed;
-use super::repository::{from_bytes, to_git2};
 use super::{GitError, Identity, Repository};
 use crate::files::{Draft, create_dir_all};
 use crate::id::CommitId;
 
 /// Settings under which a snapshot is made: nobody's hooks run, and nothing of the user's is refused or rewritten.
-const SETTINGS: [&str; 6] =
-    ["-c", "core.hooksPath=/dev/null", "-c", "core.safecrlf=false", "-c", "core.splitIndex=false"];
+/// Objects get their names when they are on the disk, all of a command with one wait.
+const SETTINGS: [&str; 10] = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.safecrlf=false",
+    "-c",
+    "core.splitIndex=false",
+    "-c",
+    "core.fsync=loose-object",
+    "-c",
+    "core.fsyncMethod=batch",
+];
 
 /// The commit that holds the code as it was when a run started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +36,8 @@ pub struct Snapshot {
 impl Repository {
     /// A commit with the tracked files as they are now; HEAD, the index and the work tree stay byte for byte.
     ///
-    /// No ref points to it: whoever wants to keep it makes it the parent of a commit on a ref.
-    pub fn snapshot(&self, message: &str, author: &Identity) -> Result<Snapshot, GitError> {
+    /// No ref points to it: whoever wants to keep it makes it the parent of a commit on a ref. It survives a power cut.
+    pub fn snapshot(&self, message: &str, author: impl FnOnce() -> Identity) -> Result<Snapshot, GitError> {
         self.work_dir()?;
         let head = self.head()?.commit.ok_or(GitError::NoCommit)?;
         let clean = Snapshot { head, commit: head, dirty: false };
@@ -35,17 +45,12 @@ impl Repository {
             return Ok(clean);
         }
         let action = || "cannot make a snapshot of the code";
-        let tree_id = git2::Oid::from_str(&self.write_work_tree()?).or_failed(action)?;
-        let repository = self.git2()?;
-        let parent = repository.find_commit(to_git2(&head)?).or_failed(action)?;
-        if parent.tree_id() == tree_id {
+        let tree = gix::ObjectId::from_hex(self.write_work_tree()?.as_bytes()).or_failed(action)?;
+        if self.tree_id_of(&head)? == tree {
             // Only what git does not commit differs, as line endings that it normalises.
             return Ok(clean);
         }
-        let tree = repository.find_tree(tree_id).or_failed(action)?;
-        let author = author.signature()?;
-        let id = repository.commit(None, &author, &author, message, &tree, &[&parent]).or_failed(action)?;
-        Ok(Snapshot { head, commit: from_bytes(id.as_bytes())?, dirty: true })
+        Ok(Snapshot { head, commit: self.commit_tree(tree, &head, &author(), message)?, dirty: true })
     }
 
     /// Writes the tracked files as they are now into the object database: the id of their tree.

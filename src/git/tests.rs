@@ -139,7 +139,7 @@ fn a_linked_work_tree_shares_the_common_folder() {
     assert_eq!(repository.head().unwrap().branch.as_deref(), Some("side"));
 
     fs::write(linked.join("code.py"), "print(3)\n").unwrap();
-    let snapshot = repository.snapshot("as it ran", &ada()).unwrap();
+    let snapshot = repository.snapshot("as it ran", ada).unwrap();
     assert!(snapshot.dirty && !sandbox.open().is_dirty().unwrap());
     assert_eq!(repository.read_at(&snapshot.commit, "code.py", 99).unwrap().unwrap(), b"print(3)\n");
     let id = commit_runs(&repository, None, vec![edit("a", "1")]).unwrap();
@@ -154,7 +154,7 @@ fn a_bare_repository_has_refs_and_no_work_tree() {
     let repository = Repository::discover(&bare).unwrap();
     assert!(matches!(repository.work_dir(), Err(GitError::Bare)));
     assert!(matches!(repository.is_dirty(), Err(GitError::Bare)));
-    assert!(matches!(repository.snapshot("x", &ada()), Err(GitError::Bare)));
+    assert!(matches!(repository.snapshot("x", ada), Err(GitError::Bare)));
     assert_eq!(repository.head().unwrap().branch.as_deref(), Some("main"));
     commit_runs(&repository, None, vec![edit("a", "1")]).unwrap();
 }
@@ -182,7 +182,7 @@ fn head_is_a_branch_detached_or_unborn() {
     let unborn = empty.open();
     assert_eq!(unborn.head().unwrap(), Head { branch: Some("main".to_owned()), commit: None });
     assert!(matches!(unborn.resolve("HEAD"), Err(GitError::NoCommit)));
-    assert!(matches!(unborn.snapshot("x", &ada()), Err(GitError::NoCommit)));
+    assert!(matches!(unborn.snapshot("x", ada), Err(GitError::NoCommit)));
     assert!(unborn.tracked_below(&path("x")).unwrap().is_empty());
 }
 
@@ -308,7 +308,7 @@ fn a_snapshot_holds_the_work_tree_and_leaves_the_rest_byte_for_byte() {
     let before = (sandbox.state(), sandbox.git(&["status", "--porcelain"]));
 
     let repository = sandbox.open();
-    let snapshot = repository.snapshot("snapshot", &ada()).unwrap();
+    let snapshot = repository.snapshot("snapshot", ada).unwrap();
     assert_eq!((sandbox.state(), sandbox.git(&["status", "--porcelain"])), before);
     assert!(!sandbox.top.join("hook-ran").exists());
     assert_eq!(fs::read_dir(sandbox.top.join(".git/ml")).unwrap().count(), 0);
@@ -329,11 +329,11 @@ fn a_snapshot_holds_the_work_tree_and_leaves_the_rest_byte_for_byte() {
 fn a_clean_work_tree_is_its_own_snapshot() {
     let sandbox = Sandbox::new();
     let head = sandbox.open().resolve("HEAD").unwrap();
-    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
     assert_eq!(snapshot, Snapshot { head, commit: head, dirty: false });
     // Only the time of a file differs.
     sandbox.write("code.py", "print(1)\n");
-    assert!(!sandbox.open().snapshot("snapshot", &ada()).unwrap().dirty);
+    assert!(!sandbox.open().snapshot("snapshot", ada).unwrap().dirty);
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn of_a_submodule_only_its_commit_counts() {
         git_in(&inside, &["config", key, value]);
     }
     git_in(&inside, &["commit", "-qam", "further"]);
-    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
     assert!(snapshot.dirty);
     let recorded = sandbox.git(&["rev-parse", &format!("{}:library", snapshot.commit)]);
     assert_eq!(recorded, git_in(&inside, &["rev-parse", "HEAD"]));
@@ -367,9 +367,9 @@ fn line_endings_that_git_normalises_are_no_change() {
     sandbox.git(&["add", "-A"]);
     sandbox.git(&["commit", "-qm", "attributes"]);
     sandbox.write("code.py", "print(1)\r\n");
-    assert!(!sandbox.open().snapshot("snapshot", &ada()).unwrap().dirty);
+    assert!(!sandbox.open().snapshot("snapshot", ada).unwrap().dirty);
     sandbox.write("code.py", "print(5)\r\n");
-    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
     assert_eq!(sandbox.open().read_at(&snapshot.commit, "code.py", 99).unwrap().unwrap(), b"print(5)\n");
 }
 
@@ -386,7 +386,7 @@ fn a_snapshot_of_a_half_merged_work_tree_holds_what_is_on_the_disk() {
         !Command::new("git").args(["merge", "-q", "side"]).current_dir(&sandbox.top).output().unwrap().status.success()
     );
     let before = sandbox.state();
-    let snapshot = sandbox.open().snapshot("snapshot", &ada()).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
     assert_eq!(sandbox.state(), before);
     let code = sandbox.open().read_at(&snapshot.commit, "code.py", 999).unwrap().unwrap();
     assert!(String::from_utf8(code).unwrap().contains("<<<<<<<"));

@@ -24,7 +24,7 @@ use super::event::{Note, OwnLine, name_fault, value_fault};
 use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
-use super::{Ended, Launch, Observer, Run, RunError, RunOutput, RunStatus, names};
+use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, RunStatus, names};
 use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, RelPath, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
@@ -40,6 +40,9 @@ const STARTING: &str = ".new-";
 const HOLDS: &str = "refs/ml/live/";
 /// Folders of runs that were recorded, or never ran.
 const LEAVING: &str = ".gone-";
+
+/// What a record ends with. One without it was torn by a power cut, before anything that was logged was acknowledged.
+const WHOLE: &str = "# whole\n";
 
 /// The folder of the live runs of a store.
 pub(super) fn live_root(workspace: &Workspace) -> PathBuf {
@@ -63,7 +66,7 @@ pub(super) fn ids(workspace: &Workspace) -> Result<Vec<RunId>, RunError> {
     Ok(ids)
 }
 
-/// The record of a live run as it was at the start; none if the run was recorded meanwhile.
+/// The record of a live run as it was at the start; none if the run was recorded meanwhile, or never was whole.
 pub(super) fn read_start(folder: &Path, run_id: &RunId) -> Result<Option<Run>, RunError> {
     let path = folder.join(RECORD);
     let size = fs::metadata(&path).map(|metadata| metadata.len());
@@ -71,10 +74,16 @@ pub(super) fn read_start(folder: &Path, run_id: &RunId) -> Result<Option<Run>, R
         return Err(RunError::Malformed { id: run_id.to_string(), problem: "it is too large".to_owned() });
     }
     match fs::read(&path) {
+        Ok(bytes) if !is_whole(&bytes) => Ok(None),
         Ok(bytes) => Run::parse(&bytes, run_id).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(RunError::Read { path, source }),
     }
+}
+
+/// Whether a record is all there: what a power cut leaves is cut off or has zeros in it.
+fn is_whole(record: &[u8]) -> bool {
+    record.ends_with(WHOLE.as_bytes()) && !record.contains(&0)
 }
 
 /// Whether somebody supervises the run.
@@ -141,7 +150,10 @@ pub(super) fn sweep(workspace: &Workspace) {
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
         // What a power cut left of a run that had just begun.
-        let is_torn = || name.parse::<RunId>().is_ok() && !entry.path().join(RECORD).exists();
+        let is_torn = || {
+            let record = fs::read(entry.path().join(RECORD));
+            name.parse::<RunId>().is_ok() && !record.is_ok_and(|record| is_whole(&record))
+        };
         let is_old = age > LONG_ENOUGH;
         if name.starts_with(LEAVING) || is_old && (name.starts_with(STARTING) || is_torn()) {
             // Somebody else may be removing it too; what is left is found next time.
@@ -174,6 +186,15 @@ impl Drop for LiveRun {
 impl LiveRun {
     /// Makes the snapshot and the run's folder and locks it.
     pub fn start(workspace: &Workspace, launch: &Launch) -> Result<Self, RunError> {
+        Self::start_with(workspace, launch, || Ok(launch.inputs.clone()))
+    }
+
+    /// Does the same, and finds the run's inputs while the snapshot is made.
+    pub fn start_with(
+        workspace: &Workspace,
+        launch: &Launch,
+        inputs: impl FnOnce() -> Result<Vec<RunInput>, RunError> + Send,
+    ) -> Result<Self, RunError> {
         check(launch)?;
         let repository = &workspace.repository;
         let head = repository.head()?;
@@ -185,7 +206,16 @@ impl LiveRun {
         let message = format!(
             "The code of run {name}\n\nHEAD with the changes to tracked files, as it was when {run_id} started.\n"
         );
-        let snapshot = repository.snapshot(&message, &repository.identity_or_host(&launch.user, &launch.host))?;
+        let identity = || repository.identity_or_host(&launch.user, &launch.host);
+        // Each of these starts a git, which takes longer than all of the rest. Who commits is asked for now, for the end.
+        let (snapshot, inputs) = std::thread::scope(|scope| {
+            let author = scope.spawn(identity);
+            let inputs = scope.spawn(inputs);
+            let author = || author.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (repository.snapshot(&message, author), inputs.join())
+        });
+        let inputs = inputs.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let snapshot = snapshot?;
         let run = Run {
             id: run_id,
             name,
@@ -212,14 +242,25 @@ impl LiveRun {
             params: launch.params.clone(),
             metrics: BTreeMap::new(),
             tags: launch.tags.clone(),
-            inputs: launch.inputs.clone(),
+            inputs,
             datasets: Vec::new(),
             outputs: Vec::new(),
             environment: launch.environment.clone(),
         };
+        Self::begin(workspace, run)
+    }
+
+    /// Makes the folder of a run that begins, and locks it.
+    pub(super) fn begin(workspace: &Workspace, run: Run) -> Result<Self, RunError> {
         let root = live_root(workspace);
-        let starting = root.join(format!("{STARTING}{run_id}"));
-        let folder = root.join(run_id.to_string());
+        if !root.is_dir() {
+            files::create_dir_all(&root)?;
+            // Once for all runs. What is acknowledged later makes the run's own folder durable.
+            let above: Vec<PathBuf> = root.ancestors().skip(1).take(2).map(Path::to_path_buf).collect();
+            files::sync_all(&above)?;
+        }
+        let starting = root.join(format!("{STARTING}{}", run.id));
+        let folder = root.join(run.id.to_string());
         let lock = match make_folder(&starting, &folder, &run) {
             Ok(lock) => lock,
             Err(error) => {
@@ -229,7 +270,7 @@ impl LiveRun {
         };
         let live = Self { folder, run, has_started: false, _lock: lock };
         if let Some(snapshot) = live.run.snapshot.filter(|_| live.run.dirty) {
-            repository.hold(&hold_of(&run_id), &snapshot)?;
+            workspace.repository.hold(&hold_of(&live.run.id), &snapshot)?;
         }
         Ok(live)
     }
@@ -265,7 +306,9 @@ impl LiveRun {
         warnings.extend(self.keep_outputs(workspace, launch, end.exit_code == Some(0)));
         let exit_code = shell_code(&end);
         let end = Note { end: Some(end), ..Note::default() };
-        let recorded = note(&self.folder, &OwnLine { git_ml: Some(end), ..OwnLine::default() }).and_then(|()| {
+        // The record, which follows at once, is what is kept.
+        let end = OwnLine { git_ml: Some(end), ..OwnLine::default() };
+        let recorded = note_soon(&self.folder, &[end]).and_then(|()| {
             settle(workspace, &self.folder, self.run.clone(), collector, &mut |line| observer.logged(line))
         });
         let unrecorded = |source| RunError::Unrecorded { name: self.run.name.clone(), source: Box::new(source) };
@@ -297,9 +340,9 @@ fn make_folder(starting: &Path, folder: &Path, run: &Run) -> Result<FileLock, Ru
     let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
     let place = starting.join(RECORD);
     let mut record = Draft::new_in(starting)?;
-    record.write_all(run.to_toml()?.as_bytes()).map_err(|source| FileError::new("write", &place, source))?;
-    // A record that a power cut tore would be in the way of all who look at runs; a folder without one is not.
-    record.seal(Durability::Synced)?.publish(&place)?;
+    let text = run.to_toml()? + WHOLE;
+    record.write_all(text.as_bytes()).map_err(|source| FileError::new("write", &place, source))?;
+    record.publish(&place, false, Durability::Buffered)?;
     files::move_dir(starting, folder)?;
     Ok(lock)
 }
@@ -327,11 +370,28 @@ pub(super) fn check_texts(kind: &str, values: &BTreeMap<String, String>) -> Resu
     Ok(())
 }
 
-/// Adds a line to the event log of a live run.
+/// Adds a line to the event log of a live run. When this returns, it survives a power cut.
 pub(super) fn note(folder: &Path, line: &OwnLine) -> Result<(), RunError> {
-    let text = serde_json::to_string(line)
-        .map_err(|error| RunError::BadValue { what: format!("this cannot be logged: {error}") })?;
-    Ok(files::append_line(&folder.join(EVENTS), &text)?)
+    note_soon(folder, std::slice::from_ref(line))?;
+    keep(folder)
+}
+
+/// Adds lines to the event log of a live run, all or none of them, as far as a kill goes.
+pub(super) fn note_soon(folder: &Path, lines: &[OwnLine]) -> Result<(), RunError> {
+    let mut text = String::new();
+    for line in lines {
+        text += &serde_json::to_string(line)
+            .map_err(|error| RunError::BadValue { what: format!("this cannot be logged: {error}") })?;
+        text.push('\n');
+    }
+    Ok(files::append_lines(&folder.join(EVENTS), &text)?)
+}
+
+/// Makes all that git-ml noted of a live run survive a power cut, and the folder that it is in.
+pub(super) fn keep(folder: &Path) -> Result<(), RunError> {
+    let mut places = vec![folder.join(EVENTS), folder.join(RECORD), folder.to_path_buf()];
+    places.extend(folder.parent().map(Path::to_path_buf));
+    Ok(files::sync_all(&places)?)
 }
 
 /// Notes an output of a live run.

@@ -22,7 +22,7 @@ use signal_hook::low_level::signal_name;
 
 use super::collect::{COMMAND_LOG, Collector};
 use super::event::{End, Note, OwnLine};
-use super::live::{note, now};
+use super::live::{note_soon, now};
 use super::log_text::{BOUNDS, LogText};
 use super::{Launch, Observer, Run, RunError};
 
@@ -226,7 +226,7 @@ impl Supervisor<'_> {
         self.last_mark = Some(Instant::now());
         let mark = Note { mark: Some((length, now())), ..Note::default() };
         // Without the mark, lines get a later time.
-        let _ = note(self.folder, &OwnLine { git_ml: Some(mark), ..OwnLine::default() });
+        let _ = note_soon(self.folder, &[OwnLine { git_ml: Some(mark), ..OwnLine::default() }]);
     }
 }
 

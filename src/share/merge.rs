@@ -46,8 +46,7 @@ impl Merge<'_> {
             let ours = repository.read_ref(RUNS_REF)?;
             let (next, brought) = self.decide(ours.as_ref(), theirs)?;
             let Some(next) = next else { return Ok(brought) };
-            let log_line = format!("{SUBJECT}{}", self.remote);
-            match repository.move_ref(RUNS_REF, ours.as_ref(), &next, self.author, &log_line) {
+            match repository.move_ref(RUNS_REF, ours.as_ref(), &next) {
                 Ok(()) => return Ok(brought),
                 Err(GitError::RefMoved { .. }) => std::thread::sleep(pause_after(attempt)),
                 Err(error) => return Err(error.into()),

@@ -52,8 +52,7 @@ pub fn sync_registry(exchange: &Exchange<'_>, push: bool) -> Result<Registered, 
                     }
                     check_versions(exchange, ours, &theirs)?;
                 }
-                let log_line = format!("Follow the registry of {}", exchange.remote);
-                match repository.move_ref(REGISTRY_REF, ours.as_ref(), &theirs, exchange.author, &log_line) {
+                match repository.move_ref(REGISTRY_REF, ours.as_ref(), &theirs) {
                     Ok(()) => return Ok(Registered::Received),
                     Err(GitError::RefMoved { .. }) => continue,
                     Err(error) => return Err(error.into()),

@@ -101,7 +101,6 @@ impl Store {
                 files::create_dir_all(&folder)?;
             }
         }
-        store.keep_folders()?;
         Ok(store)
     }
 
@@ -238,6 +237,7 @@ impl Store {
 
     /// The lock that writers hold together and that garbage collection takes alone.
     fn lock_shared(&self) -> Result<FileLock, StoreError> {
+        self.keep_folders()?;
         Ok(FileLock::shared(&self.lock_path(), LOCK_WAIT)?)
     }
 

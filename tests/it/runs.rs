@@ -197,7 +197,7 @@ fn a_parent_killed_after_the_commit_leaves_only_its_folder_to_be_removed() {
     sandbox.git_ml(&["run", "--", "true"]).success();
     let id = only_run(&sandbox)["id"].as_str().unwrap().to_owned();
     let record = sandbox.git(&["show", &format!("refs/ml/runs:{}/{id}/run.toml", &id[30..])]).success().stdout();
-    sandbox.write(format!(".git/ml/live/{id}/run.toml"), record.replace("finished", "running"));
+    sandbox.write(format!(".git/ml/live/{id}/run.toml"), record.replace("finished", "running") + "# whole\n");
     assert_eq!(only_run(&sandbox)["status"], "finished");
     assert_eq!(live(&sandbox), [""; 0]);
     assert_eq!(recorded_commits(&sandbox), 1);
