@@ -9,7 +9,7 @@ use crate::files::trace::{Fault, Trace};
 use crate::track::Workspace;
 
 /// The system's numbers, and whether what they stand for goes on until somebody does something about it.
-const FAULTS: [(i32, bool); 5] = [
+pub(super) const FAULTS: [(i32, bool); 5] = [
     (rustix::io::Errno::NOSPC.raw_os_error(), true),
     (rustix::io::Errno::DQUOT.raw_os_error(), true),
     (rustix::io::Errno::ROFS.raw_os_error(), true),

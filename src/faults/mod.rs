@@ -10,6 +10,7 @@ mod full;
 mod random;
 mod runs;
 mod store;
+mod upkeep;
 mod work_tree;
 
 /// How many rounds of a test are asked for.

@@ -156,8 +156,10 @@ impl Store {
         let newest = found.iter().map(|pack| seconds(pack.modified)).max().unwrap_or_default();
         let expected = known.latest.max(newest - CLOCKS_DIFFER);
         let clock_behind = u64::try_from(expected - now).ok().filter(|behind| *behind > 0).map(Duration::from_secs);
-        // Of entries that are there twice, the copy in the larger pack counts: small packs go sooner.
-        found.sort_by_key(|pack| (pack.problem, std::cmp::Reverse(pack.bytes), pack.id));
+        // Of entries that are there twice, the copy counts that is in a pack of which all is needed, as one that a killed
+        // collection has written, and then the one in the larger pack: small packs go sooner.
+        let has_unused = |pack: &FoundPack| !pack.entries.iter().all(|entry| live.has(&entry.header.key));
+        found.sort_by_cached_key(|pack| (pack.problem, has_unused(pack), std::cmp::Reverse(pack.bytes), pack.id));
         // A pack that does not read well may have had the list of what is in the others.
         let is_hiding = found.iter().any(|pack| pack.problem);
         let mut plan = PrunePlan { packs: Vec::new(), next: None, clock_behind, unused: Unused::default() };
@@ -369,8 +371,10 @@ impl StoreAlone<'_> {
         let listed = store.list_packs()?;
         let mut removed = Removed::default();
         let mut going: BTreeMap<PackId, &PlannedPack> = plan.going().map(|pack| (pack.id, pack)).collect();
-        going.retain(|pack, _| listed.contains_key(pack));
-        for planned in plan.going().filter(|pack| listed.contains_key(&pack.id)) {
+        // An earlier collection that was killed may have written the very pack that this one has written again.
+        going.retain(|pack, _| listed.contains_key(pack) && !rewritten.packs.contains(pack));
+        for planned in plan.going().filter(|pack| listed.contains_key(&pack.id) && !rewritten.packs.contains(&pack.id))
+        {
             let is_safe = |number: usize, entry: &PackEntry| {
                 let key = &entry.header.key;
                 if planned.may_lose(number) && !live.has(key) {
