@@ -60,6 +60,11 @@ pub(crate) trait Objects: fmt::Debug + Send + Sync {
         256 << 10
     }
 
+    /// Whether a listing says when objects were written.
+    fn tells_times(&self) -> bool {
+        true
+    }
+
     /// Whether a request costs next to nothing, so that nothing need be cached on this side.
     fn is_near(&self) -> bool {
         false
@@ -134,4 +139,12 @@ pub enum ObjectError {
         /// What was said, in a line.
         problem: String,
     },
+}
+
+/// All of a file, for places of tests that are in memory.
+#[cfg(test)]
+pub(super) fn content_of(path: &Path, pace: &Pace<'_>) -> Bytes {
+    let bytes = std::fs::read(path).unwrap();
+    pace(bytes.len() as u64);
+    bytes.into()
 }

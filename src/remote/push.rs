@@ -187,9 +187,16 @@ impl Remote {
         }
         let whole: Vec<ArtifactId> = needs.artifacts.iter().map(|(artifact, _)| *artifact).collect();
         self.remember_whole(&whole);
-        match needs.incomplete.first() {
+        // Who works on a part of the data has no need to fetch the rest before pushing.
+        let mut missing = Vec::new();
+        for artifact in needs.incomplete {
+            if !self.has(store, &artifact)? {
+                missing.push(artifact);
+            }
+        }
+        match missing.first() {
             Some(first) => {
-                let (missing, place) = (needs.incomplete.len(), OWN_STORE.to_owned());
+                let (missing, place) = (missing.len(), OWN_STORE.to_owned());
                 Err(RemoteError::Missing { missing, place, first: *first })
             }
             None => Ok(transferred),

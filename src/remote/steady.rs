@@ -115,6 +115,10 @@ impl Objects for Steady {
         self.objects.gap()
     }
 
+    fn tells_times(&self) -> bool {
+        self.objects.tells_times()
+    }
+
     fn is_near(&self) -> bool {
         self.objects.is_near()
     }

@@ -1,7 +1,6 @@
 //! Transfers between stores, over a place that fails.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::layout::{CATALOG, PACKS, doomed_name, pack_name, parse_catalog};
-use super::objects::{Listed, Pace};
+use super::objects::{Listed, Pace, content_of};
 use super::*;
 use crate::id::PackId;
 use crate::store::{Entry, Manifest, Mode};
@@ -113,10 +112,7 @@ impl Objects for Double {
     }
 
     fn put_file(&self, name: &str, path: &Path, pace: &Pace<'_>) -> Result<(), ObjectError> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
-        pace(bytes.len() as u64);
-        self.put(name, bytes.into())
+        self.put(name, content_of(path, pace))
     }
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {
@@ -224,6 +220,19 @@ fn what_is_missing_is_said_and_the_rest_travels() {
     let error = share.pull(&there.store, &[unknown, known], &Silent).unwrap_err();
     assert!(matches!(error, RemoteError::Missing { missing: 1, first, .. } if first == unknown));
     there.check(&known);
+}
+
+#[test]
+fn who_has_a_part_of_the_data_can_push_what_is_new() {
+    let (memory, here, there) = (Arc::default(), Side::new(), Side::new());
+    let old = here.add(&small_files(1, 2));
+    remote(&memory).push(&here.store, &[old], &Silent).unwrap();
+    let new = there.add(&small_files(5, 2));
+    let pushed = remote(&memory).push(&there.store, &[old, new], &Silent).unwrap();
+    assert_eq!(pushed.artifacts, 1, "the other one is at the place, and was never here");
+    let unknown = ArtifactId::from_bytes([3; 32]);
+    let error = remote(&memory).push(&there.store, &[old, new, unknown], &Silent).unwrap_err();
+    assert!(matches!(error, RemoteError::Missing { missing: 1, first, .. } if first == unknown));
 }
 
 #[test]

@@ -87,6 +87,9 @@ impl Remote {
         options: &RemoteOptions,
         progress: &dyn Progress,
     ) -> Result<RemoteCollected, RemoteError> {
+        if !self.objects.tells_times() {
+            return Err(RemoteError::NoTimes { name: self.name.clone() });
+        }
         let _hold = store.hold()?;
         progress.start("looking at what is in use", None);
         let now = self.clock()?;

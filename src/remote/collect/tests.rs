@@ -1,13 +1,12 @@
 //! A collector and pushers over one place, step by step in every order that matters.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::super::ObjectError;
-use super::super::objects::{Listed, Objects, Pace};
+use super::super::objects::{Listed, Objects, Pace, content_of};
 use super::*;
 use crate::files::RelPath;
 use crate::store::{Entry, Manifest, Mode};
@@ -117,10 +116,7 @@ impl Objects for User {
     }
 
     fn put_file(&self, name: &str, path: &Path, pace: &Pace<'_>) -> Result<(), ObjectError> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
-        pace(bytes.len() as u64);
-        self.put(name, bytes.into())
+        self.put(name, content_of(path, pace))
     }
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {

@@ -82,6 +82,11 @@ impl LfsObjects {
 }
 
 impl Objects for LfsObjects {
+    /// A list in git has no times of its own, and a server of Git LFS tells none.
+    fn tells_times(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         self.client.place.clone()
     }
