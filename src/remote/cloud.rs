@@ -30,6 +30,8 @@ use crate::files::Draft;
 
 /// Up to so many bytes an object is sent in one request.
 const ONE_REQUEST: u64 = 2 * PIECE;
+/// How long nothing may come from a server. Lines that are dead end sooner: the system asks whether the other side is there.
+const NO_ANSWER: Duration = Duration::from_secs(600);
 /// Parts of one object that are under way at a time.
 const PARTS_AT_ONCE: usize = 2;
 
@@ -328,8 +330,10 @@ fn client_options(allow_http: bool) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(allow_http)
         .with_connect_timeout(Duration::from_secs(10))
-        // A piece may take its time on a slow link.
-        .with_timeout(Duration::from_secs(300))
+        // A pack takes as long as it takes, on a slow link or with a limit. What ends a request is that nothing comes:
+        // no answer to what was sent, which is at most two pieces, or no more of an answer that has begun.
+        .with_timeout_disabled()
+        .with_read_timeout(NO_ANSWER)
 }
 
 /// Passing failures of one request, which are waited out a part at a time; longer ones are waited out above.
