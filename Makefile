@@ -37,9 +37,10 @@ demo: build ## Train, register and verify a model in a new project below target/
 test: ## Run all tests
 	LIBTORCH="$$(scripts/libtorch)" && export LIBTORCH && scripts/test-services $(CARGO) test $(release)
 
-test-slow: ## Run the tests with faults for many rounds: 1,000 power cuts, 200 kills, 2,000 shared runs
+test-slow: ## Run the tests with faults for many rounds: power cuts, kills, 100 clients, a real S3 product, shared runs
 	GIT_ML_FAULTS=$(or $(ROUNDS),1000) $(CARGO) test --release --locked --lib faults::
-	GIT_ML_FAULTS=$(or $(KILLS),200) $(CARGO) test --release --locked --test it kills::
+	GIT_ML_FAULTS=$(or $(KILLS),200) scripts/test-services $(CARGO) test --release --locked --test it -- kills:: crowd::
+	GIT_ML_FAULTS=$(or $(KILLS),200) scripts/s3-product $(CARGO) test --release --locked --test it -- buckets:: crowd::
 	GIT_ML_SHARED_RUNS=$(or $(RUNS),1000) $(CARGO) test --release --locked --test it sharing::
 
 lint: ## Check the format, the lints and the documentation

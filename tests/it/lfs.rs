@@ -51,6 +51,19 @@ fn what_one_clone_pushes_to_the_host_of_the_repository_another_pulls() {
 }
 
 #[test]
+fn a_place_that_tells_no_times_is_not_collected() {
+    let Some(giftless) = Giftless::start() else { return };
+    let sandbox = with_data(&giftless);
+    sandbox.git_ml(&["push"]).success();
+    let contents = giftless.contents();
+    let listed = sandbox.git(&["ls-remote", "origin", "refs/ml/*"]).success().stdout();
+    let refused = sandbox.git_ml(&["gc", "--remote", "hub", "--grace", "now"]).one_line_error();
+    assert!(refused.stderr().contains("does not say when"), "{refused}");
+    assert_eq!(giftless.contents(), contents);
+    assert_eq!(sandbox.git(&["ls-remote", "origin", "refs/ml/*"]).success().stdout(), listed, "not even looked at");
+}
+
+#[test]
 fn a_content_that_is_damaged_on_the_server_is_not_taken_in() {
     let Some(giftless) = Giftless::start() else { return };
     let sandbox = with_data(&giftless);

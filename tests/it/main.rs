@@ -5,8 +5,10 @@
 mod architecture;
 mod artifacts;
 mod artifacts_refused;
+mod buckets;
 mod cli;
 mod completions;
+mod crowd;
 mod dashboard;
 mod diff;
 mod docs;

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What a [`Proxy`] does to connections.
 #[derive(Debug)]
@@ -16,6 +17,15 @@ struct Faults {
     bytes_left: AtomicI64,
     is_dead: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
+    /// Bytes after which a connection is cut, where every other one is refused; 0 for no storm.
+    storm: AtomicI64,
+    connections: AtomicUsize,
+    /// Bytes a second that pass in each direction, over all connections; 0 for as many as may be.
+    rate: AtomicU64,
+    link: Mutex<()>,
+    /// Bytes that have passed, in both directions.
+    passed: Mutex<u64>,
+    more: Condvar,
 }
 
 /// Passes connections on to a server, with faults.
@@ -36,6 +46,12 @@ impl Proxy {
             bytes_left: AtomicI64::new(i64::MAX),
             is_dead: AtomicBool::new(false),
             open: Mutex::default(),
+            storm: AtomicI64::new(0),
+            connections: AtomicUsize::new(0),
+            rate: AtomicU64::new(0),
+            link: Mutex::default(),
+            passed: Mutex::default(),
+            more: Condvar::new(),
         });
         let shared = Arc::clone(&faults);
         thread::spawn(move || {
@@ -63,6 +79,30 @@ impl Proxy {
         self.faults.bytes_left.store(bytes, Ordering::SeqCst);
     }
 
+    /// From now on every other connection is answered with 503, and the others are cut after so many bytes.
+    pub(crate) fn storm(&self, bytes: i64) {
+        self.faults.storm.store(bytes, Ordering::SeqCst);
+        self.close_all();
+    }
+
+    /// From now on so many bytes a second pass, over all connections.
+    pub(crate) fn slow(&self, rate: u64) {
+        self.faults.rate.store(rate, Ordering::SeqCst);
+    }
+
+    /// Counts the bytes that pass from here on.
+    pub(crate) fn count_anew(&self) {
+        *self.faults.passed.lock().unwrap() = 0;
+    }
+
+    /// Waits until so many bytes have passed, in both directions together.
+    pub(crate) fn wait_for(&self, bytes: u64) {
+        let passed = self.faults.passed.lock().unwrap();
+        let limit = Duration::from_secs(120);
+        let passed = self.faults.more.wait_timeout_while(passed, limit, |passed| *passed < bytes).unwrap().0;
+        assert!(*passed >= bytes, "{bytes} bytes did not pass");
+    }
+
     /// Whether it died.
     pub(crate) fn is_dead(&self) -> bool {
         self.faults.is_dead.load(Ordering::SeqCst)
@@ -72,6 +112,7 @@ impl Proxy {
     pub(crate) fn revive(&self) {
         self.faults.refusals.store(0, Ordering::SeqCst);
         self.faults.bytes_left.store(i64::MAX, Ordering::SeqCst);
+        self.faults.storm.store(0, Ordering::SeqCst);
         self.faults.is_dead.store(false, Ordering::SeqCst);
     }
 
@@ -91,7 +132,9 @@ fn serve(mut client: TcpStream, server: &str, faults: &Faults) -> io::Result<()>
         return client.shutdown(Shutdown::Both);
     }
     let take_one = |left: usize| left.checked_sub(1);
-    if faults.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one).is_ok() {
+    let storm = faults.storm.load(Ordering::SeqCst);
+    let is_stormy = storm > 0 && faults.connections.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+    if is_stormy || faults.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one).is_ok() {
         let mut head = BufReader::new(client.try_clone()?);
         let mut line = String::new();
         while head.read_line(&mut line)? > 2 {
@@ -100,25 +143,53 @@ fn serve(mut client: TcpStream, server: &str, faults: &Faults) -> io::Result<()>
         client.write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
         return client.shutdown(Shutdown::Write);
     }
-    let mut upstream = TcpStream::connect(server)?;
+    let upstream = TcpStream::connect(server)?;
     faults.open.lock().unwrap().extend([client.try_clone()?, upstream.try_clone()?]);
-    let (mut answers, mut back) = (upstream.try_clone()?, client.try_clone()?);
-    thread::spawn(move || {
-        let _ = io::copy(&mut answers, &mut back);
-        let _ = back.shutdown(Shutdown::Both);
+    let (answers, back) = (upstream.try_clone()?, client.try_clone()?);
+    let mut left = if storm > 0 { storm } else { i64::MAX };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = pass_on(&answers, &back, faults, &mut |_| true);
+            let _ = back.shutdown(Shutdown::Both);
+        });
+        let passed = pass_on(&client, &upstream, faults, &mut |count| {
+            if faults.bytes_left.fetch_sub(count, Ordering::SeqCst) < count {
+                faults.is_dead.store(true, Ordering::SeqCst);
+                close_all(faults);
+                return false;
+            }
+            left -= count;
+            left > 0
+        });
+        let _ = upstream.shutdown(if passed.is_ok_and(|is_all| is_all) { Shutdown::Write } else { Shutdown::Both });
     });
+    Ok(())
+}
+
+/// Passes bytes on until there are no more, or until they may not pass; whether all of them passed.
+fn pass_on(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    faults: &Faults,
+    may_pass: &mut dyn FnMut(i64) -> bool,
+) -> io::Result<bool> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let count = client.read(&mut buffer)?;
+        let count = from.read(&mut buffer)?;
         if count == 0 {
-            return upstream.shutdown(Shutdown::Write);
+            return Ok(true);
         }
-        if faults.bytes_left.fetch_sub(count as i64, Ordering::SeqCst) < count as i64 {
-            faults.is_dead.store(true, Ordering::SeqCst);
-            close_all(faults);
-            return Ok(());
+        if !may_pass(count as i64) {
+            return Ok(false);
         }
-        upstream.write_all(&buffer[..count])?;
+        let rate = faults.rate.load(Ordering::SeqCst);
+        if rate > 0 {
+            let _link = faults.link.lock().unwrap();
+            thread::sleep(Duration::from_secs_f64(count as f64 / rate as f64));
+        }
+        *faults.passed.lock().unwrap() += count as u64;
+        faults.more.notify_all();
+        to.write_all(&buffer[..count])?;
     }
 }
 

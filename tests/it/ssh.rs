@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::sandbox::Sandbox;
+use crate::buckets::collect_until_done;
+use crate::sandbox::{Sandbox, noise};
 use crate::sshd::Sshd;
 
 fn with_data(sshd: &Sshd) -> Sandbox {
@@ -38,6 +39,25 @@ fn what_one_clone_pushes_over_ssh_another_pulls() {
     let mut command = sandbox.git_ml_command();
     command.env_remove("GIT_SSH_COMMAND").args(["push"]);
     sandbox.run(command).success();
+}
+
+#[test]
+fn garbage_behind_ssh_goes_in_the_end() {
+    let Some(sshd) = Sshd::start() else { return };
+    let sandbox = with_data(&sshd);
+    sandbox.git_ml(&["remote", "add", "group", "far:store"]).success();
+    sandbox.commit("Track x");
+    sandbox.write("gone", noise(5, 300_000));
+    sandbox.git_ml(&["track", "gone"]).success();
+    sandbox.git_ml(&["push"]).success();
+    sandbox.git_ml(&["untrack", "gone"]).success();
+    let there = |folder: &str| fs::read_dir(sshd.home().join("store").join(folder)).map_or(0, Iterator::count);
+    let before = there("packs");
+    collect_until_done(&sandbox, "group", 1);
+    assert_eq!((there("packs"), there("doomed"), there("clock")), (before - 1, 0, 0));
+    let clone = sandbox.clone_to("clone");
+    sandbox.git_ml_in(&clone, &["pull"]).success();
+    assert!(fs::read(clone.join("data/x/big.bin")).unwrap() == sandbox.read_bytes("data/x/big.bin"));
 }
 
 #[test]
