@@ -153,6 +153,7 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
         user: noise.one_of(&["ada", "grace", "alan"]).to_owned(),
         host: noise.one_of(&["laptop", "node-1", "node-2"]).to_owned(),
         command: ["python", "train.py", "--lr", lr, "--optimizer", optimizer].map(str::to_owned).to_vec(),
+        folder: None,
         seed: Some(number),
         params: texts(&[
             ("lr", lr),
@@ -187,6 +188,7 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
             id: artifact(format!("model {number}")),
             files: 4,
             bytes: 1_000_000 + number,
+            path: None,
         }],
         environment: texts(&[
             ("os", "Debian GNU/Linux 12"),

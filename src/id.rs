@@ -150,6 +150,14 @@ impl RunId {
     pub fn generate() -> Self {
         Self(uuid::Uuid::now_v7().into_bytes())
     }
+
+    /// Whether the id begins with the time at which the run started. Those that come from elsewhere may not.
+    pub fn has_time(&self) -> bool {
+        // The years 2020 to 2100, in milliseconds: of random digits that say that they are such an id, few are in them.
+        const YEARS: std::ops::Range<u64> = 1_577_836_800_000..4_102_444_800_000;
+        let time = self.0[..6].iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
+        self.0[6] >> 4 == 7 && self.0[8] >> 6 == 2 && YEARS.contains(&time)
+    }
 }
 
 #[cfg(test)]
@@ -171,5 +179,7 @@ mod tests {
         let first = RunId::generate();
         std::thread::sleep(std::time::Duration::from_millis(2));
         assert!(first < RunId::generate());
+        assert!(first.has_time());
+        assert!(!RunId::from_bytes([0x77; 16]).has_time());
     }
 }

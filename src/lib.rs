@@ -6,6 +6,7 @@
 //! Architecture invariant: outside of [`cli`] and the binaries, nothing prints, and nothing reads the process's
 //! environment or the home folder.
 
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod diff;

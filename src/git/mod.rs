@@ -19,6 +19,7 @@ mod network;
 mod objects;
 mod refs;
 mod repository;
+mod scan;
 mod settings;
 mod snapshot;
 mod trees;

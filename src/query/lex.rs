@@ -36,11 +36,26 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, QueryError> {
     }
     let characters: Vec<char> = text.chars().collect();
     let mut lexer = Lexer { characters: &characters, at: 0 };
-    let mut tokens = Vec::new();
-    while let Some(token) = lexer.next()? {
+    let mut tokens: Vec<Token> = Vec::new();
+    loop {
+        let token = if begins_range(&tokens) { lexer.range()? } else { lexer.next()? };
+        let Some(token) = token else { return Ok(tokens) };
         tokens.push(token);
     }
-    Ok(tokens)
+}
+
+/// Whether a range of commits may follow, which git writes with signs that mean nothing here: `HEAD~5..v1^{}`.
+fn begins_range(before: &[Token]) -> bool {
+    let is = |token: &Token, names: &[&str]| match &token.kind {
+        Kind::Word(word, None) => names.iter().any(|name| name.eq_ignore_ascii_case(word)),
+        _ => false,
+    };
+    const FIELDS: [&str; 4] = ["commit", "snapshot", "attributes.commit", "attributes.snapshot"];
+    match before {
+        [.., field, not, last] if is(last, &["in"]) && is(not, &["not"]) => is(field, &FIELDS),
+        [.., field, last] if is(last, &["in"]) => is(field, &FIELDS),
+        _ => false,
+    }
 }
 
 struct Lexer<'c> {
@@ -53,10 +68,25 @@ impl Lexer<'_> {
         self.characters.get(self.at + ahead).copied()
     }
 
-    fn next(&mut self) -> Result<Option<Token>, QueryError> {
+    fn skip_space(&mut self) {
         while self.peek(0).is_some_and(char::is_whitespace) {
             self.at += 1;
         }
+    }
+
+    /// What stands up to the next space or parenthesis; a list or text in quotes as anywhere else.
+    fn range(&mut self) -> Result<Option<Token>, QueryError> {
+        self.skip_space();
+        if self.peek(0).is_none_or(|c| "('\"`),".contains(c)) {
+            return self.next();
+        }
+        let column = self.at + 1;
+        let text = self.take_while(|c| !c.is_whitespace() && c != ')');
+        Ok(Some(Token { kind: Kind::Word(text, None), column }))
+    }
+
+    fn next(&mut self) -> Result<Option<Token>, QueryError> {
+        self.skip_space();
         let column = self.at + 1;
         let Some(first) = self.peek(0) else { return Ok(None) };
         let kind = match first {

@@ -4,24 +4,34 @@
 //! metrics.val_accuracy > 0.9 and params.optimizer = 'adam' and status != 'failed'
 //! ```
 //!
-//! What MLflow accepts means the same here: `metrics.`, `params.`, `tags.` and `attributes.` with their other spellings,
-//! quoted keys, `=`, `!=`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `IN`, `IS NULL`, `AND`. Beyond that there are `OR`,
-//! `NOT`, parentheses, a bare `dirty`, lengths of time (`duration > 1h`) and moments (`started > 2 days ago`).
+//! What MLflow accepts means the same here: `metrics.`, `params.`, `tags.`, `attributes.` and `dataset.` with their other
+//! spellings, quoted keys, `=`, `!=`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `IN`, `IS NULL`, `AND`. Beyond that there are
+//! `OR`, `NOT`, parentheses, a bare `dirty`, lengths of time (`duration > 1h`), moments (`started > 2 days ago`), commits
+//! (`commit in main..HEAD`), artifacts (`input = data/digits`) and other numbers of a metric (`max(metrics.accuracy)`).
 //!
 //! Architecture invariant: this module only reads, and no text makes it panic or recurse without bound.
 
 mod field;
 mod lex;
+mod nearest;
 mod parse;
+mod sort;
 mod time;
 
+pub(crate) use field::{Aspect, Attribute, Field, Item, Value};
+pub(crate) use sort::Rank;
+pub use sort::{SortKey, sort};
+
 use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::git::{GitError, Repository};
+use crate::id::CommitId;
 use crate::run::Run;
 
-use field::{Field, Found};
 use parse::{Condition, Operator, Test};
 
 /// A query that cannot be read.
@@ -51,32 +61,87 @@ impl Query {
         parse::parse(text, now).map(|condition| Self { condition })
     }
 
+    /// Looks up the commits that ranges such as `main..HEAD` stand for. Until then no commit is in them.
+    pub fn resolve(&mut self, repository: &Repository) -> Result<(), GitError> {
+        resolve(&mut self.condition, repository)
+    }
+
     /// Whether a run matches.
     pub fn matches(&self, run: &Run) -> bool {
-        holds(&self.condition, run)
+        self.holds(&mut |field| field.of(run))
+    }
+
+    /// Whether it holds for a run that has these values.
+    pub(crate) fn holds<'v>(&self, value_of: &mut dyn FnMut(&Field) -> Option<Value<'v>>) -> bool {
+        holds(&self.condition, value_of)
+    }
+
+    /// The fields that it asks for, in the order of the query; one may come more than once.
+    pub(crate) fn fields(&self) -> Vec<&Field> {
+        let mut fields = Vec::new();
+        gather(&self.condition, &mut fields);
+        fields
     }
 }
 
-fn holds(condition: &Condition, run: &Run) -> bool {
+fn gather<'c>(condition: &'c Condition, fields: &mut Vec<&'c Field>) {
     match condition {
-        Condition::All(parts) => parts.iter().all(|part| holds(part, run)),
-        Condition::Any(parts) => parts.iter().any(|part| holds(part, run)),
-        Condition::Not(inner) => !holds(inner, run),
-        Condition::Null { field, negated } => field.of(run).is_none() != *negated,
-        // As in SQL, nothing is known of a value that is not there: only `IS NULL` is true of it.
-        Condition::Test { field, test } => field.of(run).is_some_and(|found| test_holds(test, &found)),
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| gather(part, fields)),
+        Condition::Not(inner) => gather(inner, fields),
+        Condition::Null { field, .. } | Condition::Test { field, .. } => fields.push(field),
     }
 }
 
-fn test_holds(test: &Test, found: &Found<'_>) -> bool {
-    match (test, found) {
-        (Test::Number(operator, wanted), Found::Number(value)) => operator.holds(value.partial_cmp(wanted)),
-        (Test::Number(operator, wanted), Found::Text(text)) => {
+fn resolve(condition: &mut Condition, repository: &Repository) -> Result<(), GitError> {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter_mut().try_for_each(|part| resolve(part, repository))
+        }
+        Condition::Not(inner) => resolve(inner, repository),
+        Condition::Test { test: Test::Range { range, commits, .. }, .. } => {
+            *commits = Arc::new(commits_in(repository, range)?);
+            Ok(())
+        }
+        Condition::Null { .. } | Condition::Test { .. } => Ok(()),
+    }
+}
+
+/// The commits of `A..B`, `A...B`, or all that lead to `B`, as git takes them.
+fn commits_in(repository: &Repository, range: &str) -> Result<HashSet<String>, GitError> {
+    let side = |name: &str| repository.resolve(if name.is_empty() { "HEAD" } else { name });
+    let reachable = |from: CommitId, hidden: &[CommitId]| repository.reachable(&[from], hidden);
+    let commits = if let Some((left, right)) = range.split_once("...") {
+        let (left, right) = (side(left)?, side(right)?);
+        [reachable(left, &[right])?, reachable(right, &[left])?].concat()
+    } else if let Some((left, right)) = range.split_once("..") {
+        let (left, right) = (side(left)?, side(right)?);
+        reachable(right, &[left])?
+    } else {
+        reachable(side(range)?, &[])?
+    };
+    Ok(commits.iter().map(CommitId::to_string).collect())
+}
+
+fn holds<'v>(condition: &Condition, value_of: &mut dyn FnMut(&Field) -> Option<Value<'v>>) -> bool {
+    match condition {
+        Condition::All(parts) => parts.iter().all(|part| holds(part, value_of)),
+        Condition::Any(parts) => parts.iter().any(|part| holds(part, value_of)),
+        Condition::Not(inner) => !holds(inner, value_of),
+        Condition::Null { field, negated } => value_of(field).is_none_or(|value| value.is_null()) != *negated,
+        // As in SQL, nothing is known of a value that is not there: only `IS NULL` is true of it.
+        Condition::Test { field, test } => value_of(field).is_some_and(|value| test_holds(test, &value)),
+    }
+}
+
+fn test_holds(test: &Test, value: &Value<'_>) -> bool {
+    match (test, value) {
+        (Test::Number(operator, wanted), Value::Number(value)) => operator.holds(value.partial_cmp(wanted)),
+        (Test::Number(operator, wanted), Value::Text(text)) => {
             text.trim().parse::<f64>().is_ok_and(|value| operator.holds(value.partial_cmp(wanted)))
         }
-        (Test::Moment(operator, wanted), Found::Moment(time)) => operator.holds(Some(time.cmp(wanted))),
-        (Test::Truth(wanted), Found::Truth(value)) => value == wanted,
-        (Test::Text(operator, wanted), Found::Text(text)) => {
+        (Test::Moment(operator, wanted), Value::Moment(time)) => operator.holds(Some(time.cmp(wanted))),
+        (Test::Truth(wanted), Value::Truth(value)) => value == wanted,
+        (Test::Text(operator, wanted), Value::Text(text)) => {
             // `params.epochs > '9'` means the number, where both are numbers; MLflow has no such comparison.
             let as_numbers = || Some((text.trim().parse::<f64>().ok()?, wanted.trim().parse::<f64>().ok()?));
             match operator.is_equality() {
@@ -87,15 +152,42 @@ fn test_holds(test: &Test, found: &Found<'_>) -> bool {
                 },
             }
         }
-        (Test::Prefix { wanted, negated }, Found::Text(text)) => text.starts_with(wanted.as_str()) != *negated,
-        (Test::Like { pattern, ignore_case, negated }, Found::Text(text)) => {
+        (Test::Prefix { wanted, negated }, Value::Text(text)) => is_prefix(wanted, text) != *negated,
+        (Test::Range { commits, negated, .. }, Value::Text(text)) => commits.contains(text.as_ref()) != *negated,
+        (Test::Like { pattern, ignore_case, negated }, Value::Text(text)) => {
             is_like(text, pattern, *ignore_case) != *negated
         }
-        (Test::In { values, negated }, Found::Text(text)) => {
+        (Test::In { values, negated }, Value::Text(text)) => {
             values.iter().any(|value| value == text.as_ref()) != *negated
         }
+        (Test::Prefixes { values, negated }, Value::Text(text)) => {
+            values.iter().any(|wanted| is_prefix(wanted, text)) != *negated
+        }
+        // As MLflow does, which asks whether there is a data set that fits, also where it is to be different.
+        (test, Value::Items(items)) => items.iter().any(|item| match test {
+            Test::Text(operator, wanted) => item.is_called(wanted) == (*operator == Operator::Equal),
+            Test::In { values, negated } => values.iter().any(|wanted| item.is_called(wanted)) != *negated,
+            Test::Like { pattern, ignore_case, negated } => {
+                item.names.iter().any(|name| is_like(name, pattern, *ignore_case)) != *negated
+            }
+            _ => false,
+        }),
         // The parser pairs tests with the kind of the field.
         _ => false,
+    }
+}
+
+/// Whether an id begins like this; none begins with nothing.
+fn is_prefix(wanted: &str, id: &str) -> bool {
+    !wanted.is_empty() && id.starts_with(wanted)
+}
+
+impl Item<'_> {
+    /// Whether it has this name, or its id begins like that.
+    fn is_called(&self, wanted: &str) -> bool {
+        const MIN_PREFIX: usize = 4;
+        self.names.iter().any(|name| name == wanted)
+            || wanted.len() >= MIN_PREFIX && is_prefix(&wanted.to_ascii_lowercase(), &self.id)
     }
 }
 
@@ -145,68 +237,26 @@ fn is_like(text: &str, pattern: &str, ignore_case: bool) -> bool {
     pattern[wanted..].iter().all(|c| *c == '%')
 }
 
-/// What a table of runs is sorted by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SortKey {
-    /// `metrics.x`, `params.x`, `tags.x`, or an attribute such as `started`.
-    pub key: String,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl SortKey {
-    /// Parses `metrics.loss`, `metrics.loss desc` or `-metrics.loss`.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let (text, minus) = match text.trim().strip_prefix('-') {
-            Some(rest) => (rest, true),
-            None => (text.trim(), false),
-        };
-        let (field, direction) = parse::parse_sort_key(text)?;
-        Ok(Self { key: field.to_string(), descending: minus != (direction == Some(true)) })
-    }
-}
-
-/// Sorts runs; those without the key come last, and runs that are equal stay as they were.
-pub fn sort(runs: &mut [Run], key: &SortKey) {
-    let Ok((field, _)) = parse::parse_sort_key(&key.key) else { return };
-    runs.sort_by(|a, b| {
-        let (a, b) = (field.of(a).filter(Found::is_comparable), field.of(b).filter(Found::is_comparable));
-        match (a, b) {
-            (Some(a), Some(b)) if key.descending => compare(&b, &a),
-            (Some(a), Some(b)) => compare(&a, &b),
-            (a, b) => b.is_some().cmp(&a.is_some()),
-        }
-    });
-}
-
-fn compare(a: &Found<'_>, b: &Found<'_>) -> Ordering {
-    match (a, b) {
-        (Found::Number(a), Found::Number(b)) => a.total_cmp(b),
-        (Found::Moment(a), Found::Moment(b)) => a.cmp(b),
-        (Found::Truth(a), Found::Truth(b)) => a.cmp(b),
-        (Found::Text(a), Found::Text(b)) => match (a.trim().parse::<f64>(), b.trim().parse::<f64>()) {
-            (Ok(a), Ok(b)) => a.total_cmp(&b),
-            // Numbers before words, so that the order is one.
-            (Ok(_), Err(_)) => Ordering::Less,
-            (Err(_), Ok(_)) => Ordering::Greater,
-            (Err(_), Err(_)) => a.cmp(b),
-        },
-        _ => Ordering::Equal,
-    }
-}
-
 /// A run's value for a column, as text for people: `id`, `name`, `status`, `experiment`, `commit`, `started`,
 /// `duration`, `metrics.x` (the last value), `params.x`, `tags.x`.
 pub fn column(run: &Run, key: &str) -> Option<String> {
     let (field, _) = parse::parse_sort_key(key).ok()?;
-    let found = field.of(run)?;
-    Some(match (&field, found) {
-        (Field::Commit | Field::Snapshot, Found::Text(text)) => text.chars().take(8).collect(),
-        (Field::Duration | Field::CpuSeconds, Found::Number(seconds)) => format!("{seconds:.1}s"),
-        (_, Found::Number(value)) => short_number(value),
-        (_, Found::Moment(time)) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        (_, Found::Truth(value)) => if value { "yes" } else { "no" }.to_owned(),
-        (_, Found::Text(text)) => text.into_owned(),
+    let value = field.of(run)?;
+    Some(match (&field, value) {
+        (Field::Attribute(Attribute::Commit | Attribute::Snapshot), Value::Text(text)) => {
+            text.chars().take(8).collect()
+        }
+        (Field::Attribute(Attribute::Duration | Attribute::CpuSeconds), Value::Number(seconds)) => {
+            format!("{seconds:.1}s")
+        }
+        (_, Value::Number(value)) => short_number(value),
+        (_, Value::Moment(time)) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        (_, Value::Truth(value)) => if value { "yes" } else { "no" }.to_owned(),
+        (_, Value::Text(text)) => text.into_owned(),
+        (_, Value::Items(items)) => {
+            let names = items.iter().filter_map(|item| item.names.first());
+            names.map(|name| name.as_ref()).collect::<Vec<_>>().join(", ")
+        }
     })
 }
 

@@ -1,10 +1,14 @@
 //! The grammar: `or` binds weaker than `and`, `and` weaker than `not`.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::QueryError;
-use super::field::{Field, FieldKind};
+use super::field::{Aspect, Attribute, Field, FieldKind};
 use super::lex::{Kind, Token, tokens};
+use super::nearest::{nearest, shown as shown_word};
 use super::time;
 
 /// How deep parentheses and `not` may be nested.
@@ -29,9 +33,29 @@ pub(super) enum Test {
     Text(Operator, String),
     Moment(Operator, Timestamp),
     Truth(bool),
-    Prefix { wanted: String, negated: bool },
-    Like { pattern: String, ignore_case: bool, negated: bool },
-    In { values: Vec<String>, negated: bool },
+    Prefix {
+        wanted: String,
+        negated: bool,
+    },
+    Prefixes {
+        values: Vec<String>,
+        negated: bool,
+    },
+    /// A range of commits, and which those are once it is resolved.
+    Range {
+        range: String,
+        commits: Arc<HashSet<String>>,
+        negated: bool,
+    },
+    Like {
+        pattern: String,
+        ignore_case: bool,
+        negated: bool,
+    },
+    In {
+        values: Vec<String>,
+        negated: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +95,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Condition, QueryError>
     let condition = parser.any(0)?;
     match parser.peek() {
         None => Ok(condition),
-        Some(token) => Err(parser.fail(token.column, format!("expected `and` or `or`, found {}", shown(token)))),
+        Some(token) => Err(parser.fail(token.column, unexpected("`and` or `or`", Some(token), &["and", "or"]))),
     }
 }
 
@@ -88,7 +112,7 @@ pub(super) fn parse_sort_key(text: &str) -> Result<(Field, Option<bool>), QueryE
     };
     match parser.peek() {
         None => Ok((field, direction)),
-        Some(token) => Err(parser.fail(token.column, format!("expected `asc` or `desc`, found {}", shown(token)))),
+        Some(token) => Err(parser.fail(token.column, unexpected("`asc` or `desc`", Some(token), &["asc", "desc"]))),
     }
 }
 
@@ -119,8 +143,12 @@ impl Parser {
 
     /// An error at the next token, which is not what was expected.
     fn expected(&self, what: &str) -> QueryError {
-        let found = self.peek().map_or("the end".to_owned(), shown);
-        self.fail(self.column(), format!("expected {what}, found {found}"))
+        self.expected_one_of(what, &[])
+    }
+
+    /// The same, where some words would be right.
+    fn expected_one_of(&self, what: &str, words: &[&str]) -> QueryError {
+        self.fail(self.column(), unexpected(what, self.peek(), words))
     }
 
     /// Takes the next token if it is this word, whatever its case.
@@ -178,9 +206,29 @@ impl Parser {
         let Some(Token { kind: Kind::Word(word, quoted), column }) = self.peek() else {
             return Err(self.expected("metrics.…, params.…, tags.… or an attribute"));
         };
+        let is_call = matches!(self.tokens.get(self.at + 1), Some(Token { kind: Kind::Sign("("), .. }));
+        if let Some(aspect) = Aspect::named(word).filter(|_| is_call && quoted.is_none()) {
+            return self.aspect(aspect);
+        }
         let field = Field::named(word, quoted.as_deref()).map_err(|problem| self.fail(*column, problem))?;
         self.at += 1;
         Ok(field)
+    }
+
+    /// `max(metrics.x)`, from the word on.
+    fn aspect(&mut self, aspect: Aspect) -> Result<Field, QueryError> {
+        self.at += 2;
+        let column = self.column();
+        let Some(Token { kind: Kind::Word(word, quoted), .. }) = self.peek() else {
+            return Err(self.expected("a metric, as metrics.…"));
+        };
+        let field = match Field::named(word, quoted.as_deref()) {
+            Ok(Field::Metric(key, _)) => Field::Metric(key, aspect),
+            Ok(other) => return Err(self.fail(column, format!("`{other}` is not a metric"))),
+            Err(problem) => return Err(self.fail(column, problem)),
+        };
+        self.at += 1;
+        if self.sign(")") { Ok(field) } else { Err(self.expected("`)`")) }
     }
 
     fn comparison(&mut self) -> Result<Condition, QueryError> {
@@ -190,7 +238,7 @@ impl Parser {
             let negated = self.word("not");
             return match self.word("null") {
                 true => Ok(Condition::Null { field, negated }),
-                false => Err(self.expected("`null`")),
+                false => Err(self.expected_one_of("`null`", &["null"])),
             };
         }
         let negated = self.is_word(0, "not") && ["in", "like", "ilike"].iter().any(|word| self.is_word(1, word));
@@ -199,7 +247,7 @@ impl Parser {
         let test = if self.word("in") {
             self.list(&field, negated)?
         } else if self.word("like") || self.word("ilike") {
-            if !matches!(field.kind(), FieldKind::Text | FieldKind::Hash | FieldKind::Status) {
+            if !field.kind().is_text() {
                 return Err(self.fail(column, format!("`{field}` is not text, so `like` cannot be used")));
             }
             let pattern = self.text(&field)?;
@@ -209,9 +257,12 @@ impl Parser {
         } else if field.kind() == FieldKind::Truth {
             Test::Truth(true)
         } else {
-            return Err(self.expected("an operator"));
+            return Err(self.expected_one_of("an operator", &["like", "ilike", "in", "not", "is"]));
         };
-        Ok(Condition::Test { field, test })
+        Ok(match field.kind() {
+            FieldKind::Artifacts => test.of_artifacts(field),
+            _ => Condition::Test { field, test },
+        })
     }
 
     fn operator(&mut self) -> Option<Operator> {
@@ -236,9 +287,14 @@ impl Parser {
             }
             FieldKind::Status => {
                 only_equality()?;
+                let words = self.status()?;
+                Test::In { values: words, negated: operator == Operator::Different }
+            }
+            FieldKind::Artifacts | FieldKind::Texts => {
+                only_equality()?;
                 Test::Text(operator, self.text(field)?)
             }
-            FieldKind::Hash => {
+            FieldKind::Hash | FieldKind::Commit => {
                 only_equality()?;
                 Test::Prefix { wanted: self.text(field)?.to_lowercase(), negated: operator == Operator::Different }
             }
@@ -334,7 +390,7 @@ impl Parser {
         Ok(truth)
     }
 
-    /// Text in quotes; for a status, a word that there is; for an id also without quotes.
+    /// Text in quotes; where no other word can follow, also without.
     fn text(&mut self, field: &Field) -> Result<String, QueryError> {
         let kind = field.kind();
         let text = match self.peek() {
@@ -344,29 +400,110 @@ impl Parser {
             _ => None,
         };
         let text = text.ok_or_else(|| self.expected("text in quotes"))?;
-        let text = if kind == FieldKind::Status { text.to_lowercase() } else { text };
-        let is_pattern = text.contains(['%', '_']);
-        if kind == FieldKind::Status && !is_pattern && !STATUSES.contains(&text.as_str()) {
-            let shown: String = text.escape_debug().take(40).collect();
-            let problem = format!("there is no status `{shown}` (there are {})", STATUSES.join(", "));
-            return Err(self.fail(self.column(), problem));
-        }
         self.at += 1;
-        Ok(text)
+        Ok(if kind == FieldKind::Status { text.to_lowercase() } else { text })
+    }
+
+    /// A word for a status; those that it stands for.
+    fn status(&mut self) -> Result<Vec<String>, QueryError> {
+        let column = self.column();
+        let is_mlflows = match self.peek() {
+            Some(Token { kind: Kind::Text(text) | Kind::Word(text, None), .. }) => {
+                text.chars().all(|c| c.is_ascii_uppercase())
+            }
+            _ => false,
+        };
+        let word = self.text(&Field::Attribute(Attribute::Status))?;
+        // MLflow, which writes its words in capitals, knows no crash, and runs that wait.
+        match word.as_str() {
+            "failed" if is_mlflows => return Ok(vec![word, "crashed".to_owned()]),
+            "scheduled" => return Ok(vec![word]),
+            _ => {}
+        }
+        if STATUSES.contains(&word.as_str()) {
+            return Ok(vec![word]);
+        }
+        let shown = shown_word(&word);
+        let problem = match nearest(&word, &STATUSES) {
+            Some(near) => format!("there is no status `{shown}`, did you mean `{near}`,"),
+            None => format!("there is no status `{shown}` (there are {})", STATUSES.join(", ")),
+        };
+        Err(self.fail(column, problem))
     }
 
     fn list(&mut self, field: &Field, negated: bool) -> Result<Test, QueryError> {
-        if !matches!(field.kind(), FieldKind::Text | FieldKind::Hash | FieldKind::Status) {
+        let kind = field.kind();
+        if !kind.is_text() {
             return Err(self.fail(self.column(), format!("`{field}` is not text, so `in` cannot be used")));
         }
         if !self.sign("(") {
-            return Err(self.expected("`(`"));
+            return if kind == FieldKind::Commit { self.range(negated) } else { Err(self.expected("`(`")) };
         }
-        let mut values = vec![self.text(field)?];
-        while self.sign(",") {
-            values.push(self.text(field)?);
+        let mut values = Vec::new();
+        loop {
+            match kind {
+                FieldKind::Status => values.extend(self.status()?),
+                FieldKind::Hash | FieldKind::Commit => values.push(self.text(field)?.to_lowercase()),
+                _ => values.push(self.text(field)?),
+            }
+            if !self.sign(",") {
+                break;
+            }
         }
-        if self.sign(")") { Ok(Test::In { values, negated }) } else { Err(self.expected("`,` or `)`")) }
+        if !self.sign(")") {
+            return Err(self.expected("`,` or `)`"));
+        }
+        Ok(match kind {
+            FieldKind::Hash | FieldKind::Commit => Test::Prefixes { values, negated },
+            _ => Test::In { values, negated },
+        })
+    }
+
+    /// `main..HEAD`, which means what it means to git.
+    fn range(&mut self, negated: bool) -> Result<Test, QueryError> {
+        let range = match self.peek() {
+            Some(Token { kind: Kind::Text(text) | Kind::Word(text, None) | Kind::Quantity(text), .. }) => text.clone(),
+            _ => return Err(self.expected("commits such as main..HEAD, or `(` and some ids")),
+        };
+        self.at += 1;
+        Ok(Test::Range { range, commits: Arc::default(), negated })
+    }
+}
+
+impl FieldKind {
+    /// Whether its values can be compared with patterns and lists.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Hash | Self::Commit | Self::Status | Self::Artifacts | Self::Texts)
+    }
+}
+
+impl Test {
+    /// The test of a run's artifacts, which say something also where there are none: a run without inputs did not read
+    /// `data/x`.
+    fn of_artifacts(self, field: Field) -> Condition {
+        let (test, negated) = match self {
+            Self::Text(Operator::Different, wanted) => (Self::Text(Operator::Equal, wanted), true),
+            Self::In { values, negated } => (Self::In { values, negated: false }, negated),
+            Self::Like { pattern, ignore_case, negated } => {
+                (Self::Like { pattern, ignore_case, negated: false }, negated)
+            }
+            test => (test, false),
+        };
+        let condition = Condition::Test { field, test };
+        if negated { Condition::Not(Box::new(condition)) } else { condition }
+    }
+}
+
+/// What an error says of a token that is not what was expected.
+fn unexpected(what: &str, token: Option<&Token>, words: &[&str]) -> String {
+    let found = token.map_or("the end".to_owned(), shown);
+    let word = match token {
+        Some(Token { kind: Kind::Word(word, None), .. }) => word,
+        _ => return format!("expected {what}, found {found}"),
+    };
+    match nearest(word, words) {
+        Some(near) => format!("expected {what}, found {found}, did you mean `{near}`,"),
+        None => format!("expected {what}, found {found}"),
     }
 }
 

@@ -200,9 +200,9 @@ fn sort_keys_are_read_and_missing_values_come_last() {
         vec![named("none", None), named("nan", Some(f64::NAN)), named("high", Some(2.0)), named("low", Some(1.0))];
     let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect::<Vec<_>>();
     sort(&mut runs, &key("metrics.loss"));
-    assert_eq!(names(&runs), ["low", "high", "none", "nan"]);
+    assert_eq!(names(&runs), ["low", "high", "nan", "none"]);
     sort(&mut runs, &key("-metrics.loss"));
-    assert_eq!(names(&runs), ["high", "low", "none", "nan"]);
+    assert_eq!(names(&runs), ["high", "low", "nan", "none"]);
 }
 
 #[test]

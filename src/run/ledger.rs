@@ -57,6 +57,38 @@ pub(super) fn read(repository: &Repository, tip: &CommitId, run_id: &RunId) -> R
     bytes.map(|bytes| Run::parse(&bytes, run_id)).transpose()
 }
 
+/// All records, in no order; one that cannot be read as an error of its own.
+pub(super) fn read_all(
+    repository: &Repository,
+    tip: &CommitId,
+) -> Result<Vec<(RunId, Result<Run, RunError>)>, RunError> {
+    let read = |folder: &str, bytes: Result<&[u8], GitError>| {
+        let run_id = folder.parse::<RunId>().ok()?;
+        Some((run_id, bytes.map_err(RunError::from).and_then(|bytes| Run::parse(bytes, &run_id))))
+    };
+    Ok(repository.read_all_at(tip, RECORD, MAX_RECORD, &read)?)
+}
+
+/// The ids of the runs whose records two commits do not have alike.
+pub(super) fn changed(repository: &Repository, old: &CommitId, new: &CommitId) -> Result<Vec<RunId>, RunError> {
+    let paths = repository.changed_between(old, new, RECORD)?;
+    let id_of = |path: &String| path.split('/').rev().nth(1)?.parse().ok();
+    Ok(paths.iter().filter_map(id_of).collect())
+}
+
+/// The records that may have this text in them, in no order. What cannot be read is left out.
+pub(super) fn read_with(repository: &Repository, tip: &CommitId, text: &str) -> Result<Vec<Run>, RunError> {
+    let is_escaped = text.contains(|c: char| c.is_control() || c == '"' || c == '\\');
+    let read = |folder: &str, bytes: Result<&[u8], GitError>| {
+        let run_id = folder.parse::<RunId>().ok()?;
+        let bytes = bytes.ok()?;
+        // To look for text takes a tenth of the time that it takes to parse.
+        let has_it = is_escaped || std::str::from_utf8(bytes).is_ok_and(|record| record.contains(text));
+        if has_it { Run::parse(bytes, &run_id).ok() } else { None }
+    };
+    Ok(repository.read_all_at(tip, RECORD, MAX_RECORD, &read)?)
+}
+
 /// The points of a recorded run; none where nothing was logged.
 pub(super) fn read_series(repository: &Repository, tip: &CommitId, run_id: &RunId) -> Result<Series, RunError> {
     match repository.read_at(tip, &file_of(run_id, SERIES), series::MAX_BYTES)? {

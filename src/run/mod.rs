@@ -19,10 +19,11 @@ mod shared;
 mod supervise;
 
 pub use environment::capture_environment;
+pub use find::Wanted;
 pub use live::{ActiveRun, LiveRun};
 pub use names::name_of;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
-pub use runs::Runs;
+pub use runs::{ChangedRecord, Runs};
 pub use series::panic_is_caught;
 pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
 

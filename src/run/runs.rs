@@ -12,8 +12,11 @@ use super::live::{check_texts, note, now};
 use super::recover::{completed, so_far};
 use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover};
 use crate::git::Identity;
-use crate::id::RunId;
+use crate::id::{CommitId, RunId};
 use crate::track::Workspace;
+
+/// A run and its record, or why that cannot be read; none where it is not recorded any more.
+pub type ChangedRecord = (RunId, Result<Option<Run>, RunError>);
 
 /// Runs that are recorded in one go.
 const BATCH: usize = 1000;
@@ -74,21 +77,35 @@ impl<'w> Runs<'w> {
 
     /// The recorded runs, newest first. They change only when [`RUNS_REF`](super::RUNS_REF) does.
     pub fn list_recorded(&self) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
-        let repository = &self.workspace.repository;
         let mut runs = Vec::new();
         let mut errors = Vec::new();
-        if let Some(tip) = ledger::tip(repository)? {
-            let ids = ledger::ids(repository, &tip)?;
-            let records: Vec<_> = ids.par_iter().map(|run_id| ledger::read(repository, &tip, run_id)).collect();
-            for record in records {
+        if let Some(tip) = self.tip()? {
+            for (_, record) in ledger::read_all(&self.workspace.repository, &tip)? {
                 match record {
-                    Ok(run) => runs.extend(run),
+                    Ok(run) => runs.push(run),
                     Err(error) => errors.push(error),
                 }
             }
         }
         sort_newest_first(&mut runs);
         Ok((runs, errors))
+    }
+
+    /// Where [`RUNS_REF`](super::RUNS_REF) points; none before the first run.
+    pub fn tip(&self) -> Result<Option<CommitId>, RunError> {
+        ledger::tip(&self.workspace.repository)
+    }
+
+    /// The records as of a commit that differ from those of an older one, or all of them without one. A run that is not
+    /// recorded any more has none.
+    pub fn changed_records(&self, old: Option<&CommitId>, new: &CommitId) -> Result<Vec<ChangedRecord>, RunError> {
+        let repository = &self.workspace.repository;
+        let Some(old) = old else {
+            let all = ledger::read_all(repository, new)?;
+            return Ok(all.into_iter().map(|(run_id, record)| (run_id, record.map(Some))).collect());
+        };
+        let changed = ledger::changed(repository, old, new)?;
+        Ok(changed.into_par_iter().map(|run_id| (run_id, ledger::read(repository, new, &run_id))).collect())
     }
 
     /// The run with this id; none if there is none.
