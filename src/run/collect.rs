@@ -1,6 +1,6 @@
 //! What the logs of a live run say so far: read once, then only what was added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,16 @@ use jiff::Timestamp;
 use super::event::{self, End, Line, MAX_LINE, Source};
 use super::record::{MetricSummary, smaller_is_better};
 use super::series::MAX_POINTS;
-use super::{Point, RunError, RunOutput, Series};
+use super::served_change::LoggedPoint;
+use super::{Point, RunChange, RunDataset, RunError, RunOutput, RunStatus, Series};
 
 /// The file that git-ml logs to.
 pub(super) const EVENTS: &str = "events.jsonl";
 /// The file that `GIT_ML_LOG` names.
 pub(super) const COMMAND_LOG: &str = "log.jsonl";
 
+/// Bytes that a line of git-ml's own may have: what one request to a server adds is one line.
+const MAX_OWN_LINE: usize = 64 << 20;
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 /// Names that metrics, parameters, tags and outputs may have, each.
@@ -39,11 +42,13 @@ struct Tail {
     rest: Vec<u8>,
     /// Whether the line is too long and its remainder is thrown away.
     skipping: bool,
+    /// Bytes that a line may have.
+    longest: usize,
 }
 
 impl Tail {
-    fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0, lines: 0, rest: Vec::new(), skipping: false }
+    fn new(path: PathBuf, longest: usize) -> Self {
+        Self { path, offset: 0, lines: 0, rest: Vec::new(), skipping: false, longest }
     }
 
     /// Gives out the whole lines that were added, each with the offset of its end; none for a line that is too long.
@@ -77,7 +82,7 @@ impl Tail {
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             self.offset += end as u64 + 1;
             self.lines += 1;
-            let too_long = self.skipping || self.rest.len() + end > MAX_LINE;
+            let too_long = self.skipping || self.rest.len() + end > self.longest;
             if too_long {
                 each(self.offset, self.lines, None);
             } else if self.rest.is_empty() {
@@ -91,7 +96,7 @@ impl Tail {
             piece = &piece[end + 1..];
         }
         self.offset += piece.len() as u64;
-        self.skipping |= self.rest.len() + piece.len() > MAX_LINE;
+        self.skipping |= self.rest.len() + piece.len() > self.longest;
         if self.skipping {
             self.rest.clear();
         } else {
@@ -113,6 +118,7 @@ impl Tail {
 #[derive(Debug, Default)]
 struct Metric {
     points: Vec<Point>,
+    last_step: Option<i64>,
     summary: Option<MetricSummary>,
     smaller_is_better: bool,
     from_ours: bool,
@@ -134,6 +140,8 @@ pub(super) struct Collector {
 #[derive(Debug, Default)]
 pub(super) struct Content {
     metrics: BTreeMap<String, Metric>,
+    /// Whether the points are left out, and only their summaries kept.
+    is_short: bool,
     points: usize,
     bad_lines: u64,
     pub(super) params: BTreeMap<String, String>,
@@ -141,19 +149,43 @@ pub(super) struct Content {
     pub(super) outputs: Vec<RunOutput>,
     pub(super) failure: Option<String>,
     pub(super) end: Option<End>,
+    /// Whether a run that had ended was opened again, after its last end.
+    pub(super) is_resumed: bool,
+    /// What of the record itself was changed.
+    pub(super) changed: Changed,
     warnings: Vec<String>,
+}
+
+/// Changes of a run's record; of several to one field the last counts.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub(super) untagged: BTreeSet<String>,
+    pub(super) datasets: Vec<RunDataset>,
+    pub(super) name: Option<String>,
+    pub(super) note: Option<String>,
+    pub(super) experiment: Option<String>,
+    pub(super) user: Option<String>,
+    /// When it was hidden; none where it is shown again.
+    pub(super) removed: Option<Option<Timestamp>>,
 }
 
 impl Collector {
     /// The logs in a live run's folder, nothing read yet.
     pub(super) fn new(folder: &Path) -> Self {
         Self {
-            events: Tail::new(folder.join(EVENTS)),
-            command_log: Tail::new(folder.join(COMMAND_LOG)),
+            events: Tail::new(folder.join(EVENTS), MAX_OWN_LINE),
+            command_log: Tail::new(folder.join(COMMAND_LOG), MAX_LINE),
             marks: Vec::new(),
             next_mark: 0,
             content: Content::default(),
         }
+    }
+
+    /// The same, of which only the summaries of metrics are kept: points fill the memory.
+    pub(super) fn short(folder: &Path) -> Self {
+        let mut collector = Self::new(folder);
+        collector.content.is_short = true;
+        collector
     }
 
     /// Reads what was added, and gives the lines of the command's log to `watch`.
@@ -251,20 +283,8 @@ impl Content {
         for (name, value) in line.metrics {
             self.add_point(&name, line.step, time, value, source);
         }
-        for (name, value) in line.params {
-            if self.params.len() < MAX_NAMES || self.params.contains_key(&name) {
-                self.params.insert(name, value);
-            } else {
-                self.warn(format!("parameter `{name}` is left out: a run has at most {MAX_NAMES}"));
-            }
-        }
-        for (name, value) in line.tags {
-            if self.tags.len() < MAX_NAMES || self.tags.contains_key(&name) {
-                self.tags.insert(name, value);
-            } else {
-                self.warn(format!("tag `{name}` is left out: a run has at most {MAX_NAMES}"));
-            }
-        }
+        self.set_params(line.params);
+        self.set_tags(line.tags);
         if let Some(failure) = line.failure {
             self.failure = Some(first_line(&failure));
         }
@@ -273,10 +293,75 @@ impl Content {
             self.outputs.retain(|known| known.name != output.name);
             self.outputs.push(output);
         }
+        if let Some(change) = note.change {
+            self.change(*change, time);
+        }
         if note.end.is_some() {
             self.end = note.end;
+            self.is_resumed = false;
         }
         note.mark
+    }
+
+    /// Takes what somebody else than the command adds or changes.
+    fn change(&mut self, change: RunChange, time: Timestamp) {
+        let RunChange { params, tags, untagged, points, datasets, name, note, experiment, user, .. } = change;
+        self.set_params(params);
+        for name in untagged {
+            self.tags.remove(&name);
+            self.changed.untagged.insert(name);
+        }
+        self.set_tags(tags);
+        for (metric, points) in points {
+            for LoggedPoint(Point { step, time, value }) in points {
+                self.add_point(&metric, Some(step), time, value, Source::Ours);
+            }
+        }
+        for dataset in datasets {
+            let is_same = |known: &RunDataset| known.name == dataset.name && known.digest == dataset.digest;
+            self.changed.datasets.retain(|known| !is_same(known));
+            self.changed.datasets.push(dataset);
+        }
+        let changed = &mut self.changed;
+        changed.name = name.or(changed.name.take());
+        changed.note = note.or(changed.note.take());
+        changed.experiment = experiment.or(changed.experiment.take());
+        changed.user = user.or(changed.user.take());
+        if let Some(removed) = change.removed {
+            changed.removed = Some(removed.then_some(time));
+        }
+        if let Some(reason) = change.reason {
+            self.failure = Some(first_line(&reason));
+        }
+        match change.status {
+            Some(RunStatus::Running) => (self.end, self.is_resumed) = (None, true),
+            Some(status) => {
+                let time = change.ended.unwrap_or(time);
+                self.end = Some(End { time, exit_code: None, signal: None, cpu_s: None, status: Some(status) });
+                self.is_resumed = false;
+            }
+            None => {}
+        }
+    }
+
+    fn set_params(&mut self, params: Vec<(String, String)>) {
+        for (name, value) in params {
+            if self.params.len() < MAX_NAMES || self.params.contains_key(&name) {
+                self.params.insert(name, value);
+            } else {
+                self.warn(format!("parameter `{name}` is left out: a run has at most {MAX_NAMES}"));
+            }
+        }
+    }
+
+    fn set_tags(&mut self, tags: Vec<(String, String)>) {
+        for (name, value) in tags {
+            if self.tags.len() < MAX_NAMES || self.tags.contains_key(&name) {
+                self.tags.insert(name, value);
+            } else {
+                self.warn(format!("tag `{name}` is left out: a run has at most {MAX_NAMES}"));
+            }
+        }
     }
 
     fn add_point(&mut self, name: &str, step: Option<i64>, time: Timestamp, value: f64, source: Source) {
@@ -291,13 +376,16 @@ impl Content {
             self.metrics.insert(name.to_owned(), metric);
         }
         let Some(metric) = self.metrics.get_mut(name) else { return };
-        let step = step.unwrap_or_else(|| metric.points.last().map_or(0, |point| point.step.saturating_add(1)));
+        let step = step.unwrap_or_else(|| metric.last_step.map_or(0, |last| last.saturating_add(1)));
+        metric.last_step = Some(step);
         let point = Point { step, time, value };
         match &mut metric.summary {
             Some(summary) => summary.add(&point, metric.smaller_is_better),
             None => metric.summary = Some(MetricSummary::first(&point)),
         }
-        metric.points.push(point);
+        if !self.is_short {
+            metric.points.push(point);
+        }
         metric.from_ours |= source == Source::Ours;
         metric.from_command |= source == Source::Command;
         self.points += 1;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::RunOutput;
+use super::{RunChange, RunOutput, RunStatus};
 
 /// Bytes a line may have.
 pub(super) const MAX_LINE: usize = 1 << 20;
@@ -40,6 +40,9 @@ pub(super) struct End {
     pub(super) signal: Option<String>,
     /// CPU seconds.
     pub(super) cpu_s: Option<f64>,
+    /// How it ended, where somebody says so and no process was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<RunStatus>,
 }
 
 /// What only git-ml's own lines say.
@@ -55,6 +58,9 @@ pub(super) struct Note {
     /// The command ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<End>,
+    /// What somebody else than the command adds or changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<Box<RunChange>>,
 }
 
 /// A line, read.

@@ -167,6 +167,19 @@ pub(super) fn record_all(
     }
 }
 
+/// Replaces the record of a run that was opened again; its points and its log only where there are any.
+pub(super) fn replace(workspace: &Workspace, run: &Run, points: Option<&Series>, log: Vec<u8>) -> Result<(), RunError> {
+    let repository = &workspace.repository;
+    let none = Series::new();
+    let entry = entry(repository, run, points.unwrap_or(&none), log, Recorded::Stays)?;
+    change(workspace, &repository.identity_or_host(&run.user, &run.host), &mut |tip| {
+        let before = tip.map(|tip| read(repository, tip, &run.id)).transpose()?.flatten();
+        let is_same = before.as_ref() == Some(run) && points.is_none();
+        // The snapshot is kept by the first commit of the run.
+        Ok((!is_same).then(|| Change { parents: Vec::new(), ..entry.clone() }))
+    })
+}
+
 /// What is to be committed for a run that ended.
 fn entry(
     repository: &Repository,
@@ -221,6 +234,27 @@ pub(super) fn amend(
         Ok((!is_same).then_some(Change { edits, message, parents: Vec::new() }))
     })?;
     amended.ok_or_else(|| RunError::NotFound { wanted: run_id.to_string() })
+}
+
+/// Makes edits, and changes the records of runs, all in one commit.
+pub(super) fn commit_with_runs(
+    workspace: &Workspace,
+    author: &Identity,
+    message: &str,
+    edits: &[TreeEdit],
+    runs: &[RunId],
+    change_run: &mut dyn FnMut(&mut Run),
+) -> Result<(), RunError> {
+    change(workspace, author, &mut |tip| {
+        let mut edits = edits.to_vec();
+        for run_id in runs {
+            let run = tip.map(|tip| read(&workspace.repository, tip, run_id)).transpose()?.flatten();
+            let Some(mut run) = run else { continue };
+            change_run(&mut run);
+            edits.push(edit(run_id, RECORD, run.to_toml()?.into_bytes()));
+        }
+        Ok(Some(Change { edits, message: message.to_owned(), parents: Vec::new() }))
+    })
 }
 
 fn edit(run_id: &RunId, name: &str, content: Vec<u8>) -> TreeEdit {

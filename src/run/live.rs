@@ -24,16 +24,16 @@ use super::event::{Note, OwnLine, name_fault, value_fault};
 use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
-use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, RunStatus, names};
+use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, RunStatus, names, served};
 use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, RelPath, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
 use crate::track::{ArtifactType, TrackError, Workspace};
 
 /// The record as it was at the start.
-const RECORD: &str = "run.toml";
+pub(super) const RECORD: &str = "run.toml";
 /// Held by the supervising process.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// Folders of runs that are being started.
 const STARTING: &str = ".new-";
 /// The start of the refs that hold the snapshots of live runs.
@@ -86,6 +86,11 @@ fn is_whole(record: &[u8]) -> bool {
     record.ends_with(WHOLE.as_bytes()) && !record.contains(&0)
 }
 
+/// Whether somebody is at the run: supervises it, or serves it.
+pub(super) fn is_open(folder: &Path) -> bool {
+    is_supervised(folder) || served::is_open(folder)
+}
+
 /// Whether somebody supervises the run.
 pub(super) fn is_supervised(folder: &Path) -> bool {
     // A shared lock, so that two that look do not take each other for the supervisor.
@@ -94,7 +99,7 @@ pub(super) fn is_supervised(folder: &Path) -> bool {
 
 /// Takes over a run that nobody supervises; none if somebody does, or if it was recorded meanwhile.
 pub(super) fn take_over(folder: &Path) -> Result<Option<FileLock>, RunError> {
-    if !folder.join(RECORD).exists() {
+    if !folder.join(RECORD).exists() || served::is_open(folder) {
         return Ok(None);
     }
     match FileLock::exclusive(&folder.join(LOCK), Wait::No) {
@@ -253,15 +258,10 @@ impl LiveRun {
     /// Makes the folder of a run that begins, and locks it.
     pub(super) fn begin(workspace: &Workspace, run: Run) -> Result<Self, RunError> {
         let root = live_root(workspace);
-        if !root.is_dir() {
-            files::create_dir_all(&root)?;
-            // Once for all runs. What is acknowledged later makes the run's own folder durable.
-            let above: Vec<PathBuf> = root.ancestors().skip(1).take(2).map(Path::to_path_buf).collect();
-            files::sync_all(&above)?;
-        }
+        make_root(&root)?;
         let starting = root.join(format!("{STARTING}{}", run.id));
         let folder = root.join(run.id.to_string());
-        let lock = match make_folder(&starting, &folder, &run) {
+        let lock = match make_folder(&starting, &folder, &run, &[]) {
             Ok(lock) => lock,
             Err(error) => {
                 let _ = files::remove_dir_all(&starting);
@@ -335,7 +335,7 @@ impl LiveRun {
 }
 
 /// Makes a run's folder under another name, and gives it its own when all is in it and it is locked.
-fn make_folder(starting: &Path, folder: &Path, run: &Run) -> Result<FileLock, RunError> {
+fn make_folder(starting: &Path, folder: &Path, run: &Run, marks: &[(&str, &[u8])]) -> Result<FileLock, RunError> {
     files::create_dir_all(&starting.join("scratch"))?;
     let lock = FileLock::exclusive(&starting.join(LOCK), Wait::No)?;
     let place = starting.join(RECORD);
@@ -343,8 +343,37 @@ fn make_folder(starting: &Path, folder: &Path, run: &Run) -> Result<FileLock, Ru
     let text = run.to_toml()? + WHOLE;
     record.write_all(text.as_bytes()).map_err(|source| FileError::new("write", &place, source))?;
     record.publish(&place, false, Durability::Buffered)?;
+    for (name, content) in marks {
+        files::publish(&starting.join(name), content, Durability::Buffered)?;
+    }
     files::move_dir(starting, folder)?;
     Ok(lock)
+}
+
+/// Makes the folder of the live runs, where it is not there yet.
+fn make_root(root: &Path) -> Result<(), RunError> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    files::create_dir_all(root)?;
+    // Once for all runs. What is acknowledged later makes the run's own folder durable.
+    let above: Vec<PathBuf> = root.ancestors().skip(1).take(2).map(Path::to_path_buf).collect();
+    Ok(files::sync_all(&above)?)
+}
+
+/// Makes the folder of a run that has no process, with marks in it, and does not return before it is on the disk.
+pub(super) fn make_served(workspace: &Workspace, run: &Run, marks: &[(&str, &[u8])]) -> Result<PathBuf, RunError> {
+    let root = live_root(workspace);
+    let starting = root.join(format!("{STARTING}{}", run.id));
+    let folder = root.join(run.id.to_string());
+    let make = || {
+        make_root(&root)?;
+        let lock = make_folder(&starting, &folder, run, marks)?;
+        drop(lock);
+        keep(&folder)
+    };
+    make().inspect_err(|_: &RunError| drop(files::remove_dir_all(&starting)))?;
+    Ok(folder)
 }
 
 /// The present, in microseconds, which is what series keep.

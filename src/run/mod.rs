@@ -6,6 +6,7 @@
 mod collect;
 mod environment;
 mod event;
+mod experiments;
 mod find;
 mod ledger;
 mod live;
@@ -15,16 +16,21 @@ mod record;
 mod recover;
 mod runs;
 mod series;
+mod served;
+mod served_change;
 mod shared;
 mod supervise;
 
 pub use environment::capture_environment;
+pub use experiments::{DEFAULT_EXPERIMENT, Experiment, experiment_id};
 pub use find::Wanted;
 pub use live::{ActiveRun, LiveRun};
 pub use names::name_of;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::{ChangedRecord, Runs};
 pub use series::panic_is_caught;
+pub use served::ServedRun;
+pub use served_change::{LoggedPoint, RunChange};
 pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
 
 use std::collections::BTreeMap;

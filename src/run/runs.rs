@@ -9,8 +9,8 @@ use super::collect::Collector;
 use super::event::OwnLine;
 use super::ledger::Recorded;
 use super::live::{check_texts, note, now};
-use super::recover::{completed, so_far};
-use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover};
+use super::recover::as_it_stands;
+use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover, served};
 use crate::git::Identity;
 use crate::id::{CommitId, RunId};
 use crate::track::Workspace;
@@ -52,9 +52,12 @@ impl<'w> Runs<'w> {
         let (live, mut errors) = self.list_live()?;
         let (mut runs, more_errors) = self.list_recorded()?;
         errors.extend(more_errors);
-        // What was shared of a live run says less than its folder.
+        // A run that was opened again is newer in its folder than in its record, and so is one that was shared before its
+        // end.
+        let is_reopened = |run_id: &RunId| served::is_reopened(&live::folder_of(self.workspace, run_id));
         let here: BTreeSet<RunId> = live.iter().map(|run| run.id).collect();
-        runs.retain(|run| ledger::is_final(run) || !here.contains(&run.id));
+        let reopened: BTreeSet<RunId> = here.iter().copied().filter(is_reopened).collect();
+        runs.retain(|run| !here.contains(&run.id) || ledger::is_final(run) && !reopened.contains(&run.id));
         let recorded: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         runs.extend(live.into_iter().filter(|run| !recorded.contains(&run.id)));
         sort_newest_first(&mut runs);
@@ -117,8 +120,9 @@ impl<'w> Runs<'w> {
             Some(tip) => ledger::read(repository, &tip, run_id)?,
             None => None,
         };
+        let is_reopened = served::is_reopened(&live::folder_of(self.workspace, run_id));
         Ok(match recorded {
-            Some(recorded) if ledger::is_final(&recorded) => Some(recorded),
+            Some(recorded) if ledger::is_final(&recorded) && !is_reopened => Some(recorded),
             recorded => live.or(recorded),
         })
     }
@@ -132,7 +136,11 @@ impl<'w> Runs<'w> {
     pub fn series(&self, run_id: &RunId) -> Result<Series, RunError> {
         let folder = live::folder_of(self.workspace, run_id);
         if live::read_start(&folder, run_id)?.is_some() {
-            return self.follow(run_id, |collector| collector.content().series());
+            let series = self.follow(run_id, |collector| collector.content().series())?;
+            return match served::is_reopened(&folder) {
+                true => served::with_base(self.workspace, &folder, run_id, series),
+                false => Ok(series),
+            };
         }
         match ledger::tip(&self.workspace.repository)? {
             Some(tip) => ledger::read_series(&self.workspace.repository, &tip, run_id),
@@ -160,7 +168,7 @@ impl<'w> Runs<'w> {
     pub fn tag(&self, run: &Run, tags: &BTreeMap<String, String>) -> Result<(), RunError> {
         check_texts("tag", tags)?;
         let folder = live::folder_of(self.workspace, &run.id);
-        if live::is_supervised(&folder) {
+        if live::is_open(&folder) {
             let tags = tags.clone().into_iter().collect();
             return note(&folder, &OwnLine { time: Some(now()), tags, ..OwnLine::default() });
         }
@@ -205,11 +213,8 @@ impl<'w> Runs<'w> {
             self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
             return Ok(None);
         };
-        let supervised = live::is_supervised(&folder);
-        self.follow(run_id, |collector| match supervised {
-            true => Some(so_far(start, collector.content())),
-            false => Some(completed(start, collector.content(), &folder)),
-        })
+        let is_open = live::is_open(&folder);
+        self.follow(run_id, |collector| Some(as_it_stands(start, collector.content(), &folder, is_open)))
     }
 
     /// Reads what was added to the logs of a live run, and looks at all of it.

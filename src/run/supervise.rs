@@ -95,7 +95,7 @@ fn end_of(status: ExitStatus, stopped_by: Option<i32>, time: Timestamp, cpu_s: O
     let failed = exit_code.is_some_and(|code| code != 0);
     let signal = status.signal().or(stopped_by.filter(|_| failed));
     let signal = signal.map(|number| signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned));
-    End { time, exit_code, signal, cpu_s }
+    End { time, exit_code, signal, cpu_s, status: None }
 }
 
 /// The exit code that tells a shell how the command ended.

@@ -1,0 +1,265 @@
+//! Runs without a process of their own: a server writes their event logs for clients that say when a run begins and
+//! ends.
+//!
+//! The folder of such a run has a mark, `served`, in the place of somebody who holds its lock, so a thousand runs can be
+//! open without a thousand open files, and a server that is killed goes on with its runs when it is started again. The
+//! mark names the run in whose command it was begun, if it was: then it is open as long as that one is supervised. Else
+//! it is open until nothing was written to it for a week.
+//!
+//! A recorded run is changed by opening it again: its folder is made anew from the record, with the file `reopened`,
+//! and recording it replaces the record. What is logged to it meanwhile is as durable as in any other run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::collect::{Collector, EVENTS};
+use super::event::{Note, OwnLine};
+use super::live::{self, LOCK, RECORD};
+use super::record::{MetricSummary, Run};
+use super::recover::{as_it_stands, last_sign_of_life, settle};
+use super::{Point, RunChange, RunError, RunStatus, Series, ledger, series};
+use crate::files::{self, Appender, Durability, FileLock, Wait};
+use crate::id::RunId;
+use crate::track::Workspace;
+
+/// In the folder of a run that somebody serves; what it holds is the id of the run that it was begun in, or nothing.
+const MARK: &str = "served";
+/// In the folder of a run that was recorded before.
+const REOPENED: &str = "reopened";
+/// In the folder of a served run that ended and is yet to be recorded.
+const ENDED: &str = "ended";
+/// The points that a run had when it was opened again, as the record had them.
+const BASE: &str = "series.parquet";
+
+/// How long a run to which nothing is written is taken for open.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long whoever serves a run has to record it when it ended.
+const GRACE: Duration = Duration::from_secs(60);
+/// How long a writer waits for somebody who records the run, and the other way round.
+const TURN: Wait = Wait::UpTo(Duration::from_secs(10));
+
+/// Whether somebody serves the run, as far as its folder tells.
+pub(super) fn is_open(folder: &Path) -> bool {
+    let Ok(mark) = fs::read_to_string(folder.join(MARK)) else { return false };
+    let is_quiet_for = |patience: Duration| {
+        let last = last_sign_of_life(folder).map(|time| jiff::Timestamp::now().duration_since(time));
+        last.is_none_or(|age| age.unsigned_abs() > patience)
+    };
+    if folder.join(ENDED).exists() {
+        return !is_quiet_for(GRACE);
+    }
+    match (mark.trim().parse::<RunId>(), folder.parent()) {
+        (Ok(outer), Some(root)) => live::is_supervised(&root.join(outer.to_string())),
+        _ => !is_quiet_for(PATIENCE),
+    }
+}
+
+/// Whether the run was recorded before.
+pub(super) fn is_reopened(folder: &Path) -> bool {
+    folder.join(REOPENED).exists()
+}
+
+/// The record that a run is opened again from, as it is by now.
+pub(super) fn recorded(workspace: &Workspace, run_id: &RunId) -> Result<Option<Run>, RunError> {
+    let repository = &workspace.repository;
+    Ok(ledger::tip(repository)?.map(|tip| ledger::read(repository, &tip, run_id)).transpose()?.flatten())
+}
+
+/// Records a run that was opened again. However often that is done, it comes to the same.
+pub(super) fn replace(
+    workspace: &Workspace,
+    folder: &Path,
+    mut run: Run,
+    points: Series,
+    log: Vec<u8>,
+) -> Result<Run, RunError> {
+    let mut whole = None;
+    if !points.is_empty() {
+        let series = with_base(workspace, folder, &run.id, points)?;
+        run.metrics =
+            series.iter().filter_map(|(name, points)| Some((name.clone(), MetricSummary::of(name, points)?))).collect();
+        whole = Some(series);
+    }
+    ledger::replace(workspace, &run, whole.as_ref(), log)?;
+    Ok(run)
+}
+
+/// Points behind those that the run had when it was opened again.
+pub(super) fn with_base(
+    workspace: &Workspace,
+    folder: &Path,
+    run_id: &RunId,
+    points: Series,
+) -> Result<Series, RunError> {
+    let base = folder.join(BASE);
+    let mut whole = match fs::read(&base) {
+        Ok(bytes) => series::from_parquet(bytes)
+            .map_err(|error| RunError::Malformed { id: base.display().to_string(), problem: error.to_string() })?,
+        Err(_) => recorded_series(workspace, run_id)?,
+    };
+    for (metric, points) in points {
+        whole.entry(metric).or_default().extend(points);
+    }
+    Ok(whole)
+}
+
+fn recorded_series(workspace: &Workspace, run_id: &RunId) -> Result<Series, RunError> {
+    let tip = ledger::tip(&workspace.repository)?;
+    tip.map_or_else(|| Ok(Series::new()), |tip| ledger::read_series(&workspace.repository, &tip, run_id))
+}
+
+/// A live run that is written to and looked at by somebody else than its command.
+///
+/// One value is kept for a run: it remembers how far it read the logs.
+#[derive(Debug)]
+pub struct ServedRun {
+    folder: PathBuf,
+    start: Run,
+    /// Only summaries of metrics: the points of a thousand runs would fill the memory.
+    collector: Collector,
+}
+
+impl ServedRun {
+    /// Begins a run, and does not return before that survives a power cut. `outer` is the run in whose command it is
+    /// begun.
+    pub fn create(workspace: &Workspace, run: Run, outer: Option<&RunId>) -> Result<Self, RunError> {
+        let mark = outer.map(ToString::to_string).unwrap_or_default();
+        Self::make(workspace, run, &[(MARK, mark.as_bytes())])
+    }
+
+    /// Opens a recorded run again.
+    pub fn reopen(workspace: &Workspace, run: Run) -> Result<Self, RunError> {
+        if let Some(open) = Self::open(workspace, &run.id)? {
+            return Ok(open);
+        }
+        let mut files: Vec<(&str, &[u8])> = vec![(MARK, b""), (REOPENED, b"")];
+        if run.status != RunStatus::Running {
+            files.push((ENDED, b""));
+        }
+        Self::make(workspace, run, &files)
+    }
+
+    fn make(workspace: &Workspace, run: Run, marks: &[(&str, &[u8])]) -> Result<Self, RunError> {
+        let folder = live::make_served(workspace, &run, marks)?;
+        Ok(Self { collector: Collector::short(&folder), folder, start: run })
+    }
+
+    /// Looks at a run that has a live folder; none where it has none.
+    pub fn open(workspace: &Workspace, run_id: &RunId) -> Result<Option<Self>, RunError> {
+        let folder = live::folder_of(workspace, run_id);
+        let start = live::read_start(&folder, run_id)?;
+        Ok(start.map(|start| Self { collector: Collector::short(&folder), folder, start }))
+    }
+
+    /// The ids of the runs that have a live folder.
+    pub fn ids(workspace: &Workspace) -> Result<Vec<RunId>, RunError> {
+        live::ids(workspace)
+    }
+
+    /// The folder that has the live folders.
+    pub fn root(workspace: &Workspace) -> PathBuf {
+        live::live_root(workspace)
+    }
+
+    /// The run's live folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it ends when a client says so, and not with a process.
+    pub fn is_served(&self) -> bool {
+        self.folder.join(MARK).exists()
+    }
+
+    /// Whether it is still there: it may have been recorded meanwhile, by anybody.
+    pub fn is_there(&self) -> bool {
+        self.folder.join(RECORD).exists()
+    }
+
+    /// The run as it stands, with all that its logs say by now.
+    pub fn current(&mut self) -> Result<Run, RunError> {
+        self.collector.advance(&mut |_| ())?;
+        let is_open = live::is_open(&self.folder);
+        Ok(as_it_stands(self.start.clone(), self.collector.content(), &self.folder, is_open))
+    }
+
+    /// Adds to the run. It survives a power cut after [`ServedRun::sync`]. False if the run is not here any more.
+    pub fn add(&mut self, workspace: &Workspace, change: RunChange) -> Result<bool, RunError> {
+        let is_served = self.is_served();
+        // Nobody records the run while its log is being written.
+        let _turn = match is_served {
+            true => match FileLock::shared(&self.folder.join(LOCK), TURN) {
+                Err(_) if !self.is_there() => return Ok(false),
+                lock => Some(lock?),
+            },
+            false => None,
+        };
+        if !self.is_there() {
+            return Ok(false);
+        }
+        if is_reopened(&self.folder) && !change.points.is_empty() {
+            self.keep_base(workspace)?;
+        }
+        let status = change.status;
+        let note = Note { change: Some(Box::new(change)), ..Note::default() };
+        let line = OwnLine { time: Some(live::now()), git_ml: Some(note), ..OwnLine::default() };
+        let unwritable =
+            |error: serde_json::Error| RunError::BadValue { what: format!("this cannot be logged: {error}") };
+        let mut text = serde_json::to_vec(&line).map_err(unwritable)?;
+        text.push(b'\n');
+        Appender::open(&self.folder.join(EVENTS))?.append(&text)?;
+        match status {
+            Some(RunStatus::Running) => files::remove_file(&self.folder.join(ENDED))?,
+            Some(_) if is_served => files::publish(&self.folder.join(ENDED), b"", Durability::Buffered)?,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Keeps the points of the record beside the log, once, so that recording the run twice does not double them.
+    fn keep_base(&self, workspace: &Workspace) -> Result<(), RunError> {
+        let base = self.folder.join(BASE);
+        if base.exists() {
+            return Ok(());
+        }
+        let malformed = |error: parquet::errors::ParquetError| RunError::Malformed {
+            id: self.start.id.to_string(),
+            problem: error.to_string(),
+        };
+        let bytes = series::to_parquet(&recorded_series(workspace, &self.start.id)?).map_err(malformed)?;
+        Ok(files::publish(&base, &bytes, Durability::Synced)?)
+    }
+
+    /// Makes all that was added to the run in `folder` survive a power cut.
+    pub fn sync(folder: &Path) -> Result<(), RunError> {
+        match fs::File::open(folder.join(EVENTS)) {
+            // It was recorded meanwhile, with all that was added.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            _ => Ok(Appender::open(&folder.join(EVENTS))?.sync()?),
+        }
+    }
+
+    /// The points of a metric, in the order in which they were logged.
+    pub fn points(&self, workspace: &Workspace, metric: &str) -> Result<Vec<Point>, RunError> {
+        let mut points = Collector::new(&self.folder).finish(&mut |_| ())?.take_series();
+        if is_reopened(&self.folder) {
+            points = with_base(workspace, &self.folder, &self.start.id, points)?;
+        }
+        Ok(points.remove(metric).unwrap_or_default())
+    }
+
+    /// Records the run and removes its folder; none if somebody else did.
+    pub fn settle(&self, workspace: &Workspace) -> Result<Option<Run>, RunError> {
+        let folder = &self.folder;
+        let _lock = match FileLock::exclusive(&folder.join(LOCK), TURN) {
+            Err(_) if !folder.join(RECORD).exists() => return Ok(None),
+            lock => lock?,
+        };
+        if !folder.join(RECORD).exists() {
+            return Ok(None);
+        }
+        let (run, _) = settle(workspace, folder, self.start.clone(), Collector::new(folder), &mut |_| ())?;
+        Ok(Some(run))
+    }
+}
