@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 
 use crate::id::Digest;
 use crate::mlflow::{Options, Serving};
+use crate::run::RunStatus;
 
 use super::output::print_line;
 use super::{Context, Failure};
@@ -81,8 +82,8 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
     context.say("serving; Ctrl-C stops");
     signals.forever().next();
     context.say("stopping");
-    serving.stop()?;
-    Ok(())
+    // No command of ours is served, so none left anything open.
+    Ok(serving.stop(RunStatus::Finished)?)
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {

@@ -2,9 +2,9 @@
 
 use axum::http::Method;
 
-use super::Server;
 use super::error::ApiError;
 use super::http::{Call, Reply};
+use super::{Server, experiments, metrics, runs, search};
 
 /// Answers one kind of request.
 pub(super) type Answer = fn(&Server, &Call) -> Result<Reply, ApiError>;
@@ -26,7 +26,32 @@ const fn post(path: &'static str, answer: Answer) -> Endpoint {
 }
 
 /// The endpoints.
-static ENDPOINTS: &[Endpoint] = &[];
+static ENDPOINTS: &[Endpoint] = &[
+    post("2.0/mlflow/experiments/create", experiments::create),
+    get("2.0/mlflow/experiments/get", experiments::get),
+    get("2.0/mlflow/experiments/get-by-name", experiments::get_by_name),
+    get("2.0/mlflow/experiments/search", experiments::search),
+    post("2.0/mlflow/experiments/search", experiments::search),
+    post("2.0/mlflow/experiments/update", experiments::update),
+    post("2.0/mlflow/experiments/delete", experiments::delete),
+    post("2.0/mlflow/experiments/restore", experiments::restore),
+    post("2.0/mlflow/experiments/set-experiment-tag", experiments::set_tag),
+    post("2.0/mlflow/experiments/delete-experiment-tag", experiments::delete_tag),
+    post("2.0/mlflow/runs/create", runs::create),
+    get("2.0/mlflow/runs/get", runs::get),
+    post("2.0/mlflow/runs/update", runs::update),
+    post("2.0/mlflow/runs/delete", runs::delete),
+    post("2.0/mlflow/runs/restore", runs::restore),
+    post("2.0/mlflow/runs/search", search::search),
+    post("2.0/mlflow/runs/set-tag", runs::set_tag),
+    post("2.0/mlflow/runs/delete-tag", runs::delete_tag),
+    post("2.0/mlflow/runs/log-metric", metrics::log_metric),
+    post("2.0/mlflow/runs/log-parameter", metrics::log_param),
+    post("2.0/mlflow/runs/log-batch", metrics::log_batch),
+    get("2.0/mlflow/metrics/get-history", metrics::history),
+    get("2.0/mlflow/metrics/get-history-bulk", metrics::history_bulk),
+    get("2.0/mlflow/metrics/get-history-bulk-interval", metrics::history_bulk_interval),
+];
 
 /// An endpoint that was found, with the values of the segments that it leaves open.
 pub(super) struct Route {

@@ -78,6 +78,16 @@ pub(super) fn from_json<T: DeserializeOwned + Default>(body: &[u8], fields: &[Fi
     })
 }
 
+/// Reads a message that borrows from its body.
+pub(super) fn borrowed<'m, T: Deserialize<'m>>(body: &'m [u8], fields: &[Field]) -> Result<T, ApiError> {
+    let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| match serde_json::from_slice(body) {
+        Ok(Value::Object(values)) => fault_of(&values, fields, &error),
+        Ok(_) => ApiError::new(Code::BadRequest, "The body of the request is not a JSON object."),
+        Err(error) => ApiError::new(Code::BadRequest, format!("The body of the request is not JSON: {error}")),
+    })
+}
+
 /// Reads a message from the pairs of a query string.
 pub(super) fn from_query<T: DeserializeOwned + Default>(
     pairs: &[(String, String)],
@@ -182,7 +192,10 @@ impl<'de> Deserialize<'de> for Whole {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Whole, E> {
-                text.trim().parse().map(Whole).map_err(E::custom)
+                match text.trim().parse() {
+                    Ok(value) => Ok(Whole(value)),
+                    Err(_) => text.trim().parse().map_err(E::custom).and_then(|value| self.visit_f64(value)),
+                }
             }
         }
 
@@ -238,11 +251,84 @@ impl Serialize for Number {
     }
 }
 
+/// Which things a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ViewType {
+    #[default]
+    ActiveOnly,
+    DeletedOnly,
+    All,
+}
+
+impl ViewType {
+    /// Whether something that was removed, or was not, is shown.
+    pub(super) fn shows(self, is_removed: bool) -> bool {
+        match self {
+            Self::ActiveOnly => !is_removed,
+            Self::DeletedOnly => is_removed,
+            Self::All => true,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ViewType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)?.to_string().trim_matches('"') {
+            "ACTIVE_ONLY" | "1" => Ok(Self::ActiveOnly),
+            "DELETED_ONLY" | "2" => Ok(Self::DeletedOnly),
+            "ALL" | "3" => Ok(Self::All),
+            _ => Err(D::Error::custom("there is no such view type")),
+        }
+    }
+}
+
 /// Reads null as if the field were absent.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The JSON with all numbers that are not whole as text, which is read to the last bit, and so with what Python writes
+/// for NaN and the infinities.
+pub(super) fn with_exact_numbers(json: &[u8]) -> Vec<u8> {
+    let mut exact = Vec::with_capacity(json.len() + json.len() / 8);
+    let mut at = 0;
+    while at < json.len() {
+        let start = at;
+        match json[at] {
+            b'"' => {
+                at += 1;
+                while at < json.len() && json[at] != b'"' {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                at = (at + 1).min(json.len());
+                exact.extend_from_slice(&json[start..at]);
+            }
+            b'-' | b'0'..=b'9' | b'N' | b'I' => {
+                while at < json.len() && (json[at].is_ascii_alphanumeric() || b"+-.".contains(&json[at])) {
+                    at += 1;
+                }
+                let number = &json[start..at];
+                let is_whole = number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+                let is_token = matches!(number, b"NaN" | b"Infinity" | b"-Infinity");
+                let is_float = !is_whole && number.iter().any(u8::is_ascii_digit);
+                match is_float || is_token {
+                    true => {
+                        exact.push(b'"');
+                        exact.extend_from_slice(number);
+                        exact.push(b'"');
+                    }
+                    false => exact.extend_from_slice(number),
+                }
+            }
+            byte => {
+                exact.push(byte);
+                at += 1;
+            }
+        }
+    }
+    exact
 }
 
 /// The pairs of a query string, decoded.
@@ -337,6 +423,26 @@ mod tests {
         assert_eq!(sample.name, "a b/c");
         assert_eq!(sample.ids, ["1", "2"]);
         assert_eq!(sample.start, Some(Whole(7)));
+    }
+
+    #[test]
+    fn numbers_are_read_to_the_last_bit() {
+        let json =
+            br#"{"name": "1.5 \\\" 2.5", "start": -7, "value": 0.30000000000000004, "x": [NaN, 1e5, -Infinity, 12]}"#;
+        let exact = with_exact_numbers(json);
+        let expected = r#"{"name": "1.5 \\\" 2.5", "start": -7, "value": "0.30000000000000004", "x": ["NaN", "1e5", "-Infinity", 12]}"#;
+        assert_eq!(std::str::from_utf8(&exact), Ok(expected));
+        let sample: Sample = from_json(&exact, FIELDS).unwrap();
+        assert_eq!(sample.value, Some(Number(0.1 + 0.2)));
+        // The nearest numbers to these texts, which a product of two roundings misses.
+        for text in ["0.8444218515250481", "7.205759403792794e16", "5e-324", "2.2250738585072011e-308"] {
+            let body = format!("{{\"name\": \"x\", \"value\": {text}}}");
+            let sample: Sample = from_json(&with_exact_numbers(body.as_bytes()), FIELDS).unwrap();
+            assert_eq!(sample.value.unwrap().0.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+        for malformed in ["{\"a\": \"x", "\"\\", "{\"value\": 1.2.3}", "-"] {
+            assert!(from_json::<Sample>(&with_exact_numbers(malformed.as_bytes()), FIELDS).is_err(), "{malformed}");
+        }
     }
 
     #[test]

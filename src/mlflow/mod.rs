@@ -13,11 +13,25 @@
 //! | `endpoints` | the list of all JSON endpoints |
 //! | `message` | protocol buffers spelled in JSON |
 //! | `error` | codes, messages and statuses |
+//! | `tracking` | the runs, those in progress and the recorded ones |
+//! | `form` | runs and experiments as clients read them |
+//! | `validate` | names, lengths and numbers that MLflow takes |
+//! | `filter`, `paging` | its language for filters and orders, its pages |
+//! | `experiments`, `runs`, `metrics`, `search` | the endpoints of these names |
 
 mod endpoints;
 mod error;
+mod experiments;
+mod filter;
+mod form;
 mod http;
 mod message;
+mod metrics;
+mod paging;
+mod runs;
+mod search;
+mod tracking;
+mod validate;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -31,9 +45,11 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::sync::oneshot;
 
+use self::experiments::Experiments;
 use self::http::{Access, Reply};
+use self::tracking::Tracking;
 use crate::id::RunId;
-use crate::run::RunError;
+use crate::run::{RunError, RunStatus};
 use crate::track::Workspace;
 
 /// The version of MLflow whose protocol this is: clients ask for it to know what a server can do.
@@ -97,8 +113,10 @@ pub(crate) struct Server {
     user: String,
     /// This machine's name.
     machine: String,
-    /// The run whose command is served.
-    inside: Option<RunId>,
+    /// Its runs.
+    tracking: Tracking,
+    /// Its experiments.
+    experiments: Experiments,
 }
 
 /// A server at work, on threads of its own.
@@ -108,7 +126,7 @@ pub struct Serving {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    #[expect(dead_code, reason = "the runs that are open are ended through it")]
+    recorder: Option<JoinHandle<()>>,
     server: Arc<Server>,
 }
 
@@ -126,7 +144,9 @@ impl Serving {
         let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let server = Arc::new(Server { workspace, access, user, machine, inside });
+        let tracking = Tracking::new(Arc::clone(&workspace), inside);
+        let experiments = Experiments::new(Arc::clone(&workspace));
+        let server = Arc::new(Server { workspace, access, user, machine, tracking, experiments });
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&server);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -141,7 +161,12 @@ impl Serving {
                 runtime.shutdown_timeout(FAREWELL);
             })
             .map_err(ServeError::Start)?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread), server })
+        let shared = Arc::clone(&server);
+        let recorder = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || shared.tracking.record_ended())
+            .map_err(ServeError::Start)?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread), recorder: Some(recorder), server })
     }
 
     /// The URL for clients.
@@ -149,10 +174,15 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
-    /// Answers what is being asked, and nothing more.
-    pub fn stop(mut self) -> Result<(), ServeError> {
+    /// Answers what is being asked, and nothing more; then records the runs that ended. Those that the served command
+    /// began and left open end with `status`.
+    pub fn stop(mut self, status: RunStatus) -> Result<(), ServeError> {
         self.close();
-        Ok(())
+        let closed = self.server.tracking.close(status);
+        if let Some(recorder) = self.recorder.take() {
+            let _ = recorder.join();
+        }
+        Ok(closed?)
     }
 
     fn close(&mut self) {

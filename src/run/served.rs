@@ -157,6 +157,21 @@ impl ServedRun {
         live::ids(workspace)
     }
 
+    /// Whether a run has a live folder.
+    pub fn has_folder(workspace: &Workspace, run_id: &RunId) -> bool {
+        live::folder_of(workspace, run_id).join(RECORD).exists()
+    }
+
+    /// Whether a run is served, ended, and is yet to be recorded.
+    pub fn has_ended(workspace: &Workspace, run_id: &RunId) -> bool {
+        live::folder_of(workspace, run_id).join(ENDED).exists()
+    }
+
+    /// The record of a run; none where it is not recorded.
+    pub fn recorded(workspace: &Workspace, run_id: &RunId) -> Result<Option<Run>, RunError> {
+        recorded(workspace, run_id)
+    }
+
     /// The folder that has the live folders.
     pub fn root(workspace: &Workspace) -> PathBuf {
         live::live_root(workspace)
@@ -170,6 +185,11 @@ impl ServedRun {
     /// Whether it ends when a client says so, and not with a process.
     pub fn is_served(&self) -> bool {
         self.folder.join(MARK).exists()
+    }
+
+    /// Whether it was begun in the command of another run.
+    pub fn is_inside(&self, outer: &RunId) -> bool {
+        fs::read_to_string(self.folder.join(MARK)).is_ok_and(|mark| mark == outer.to_string())
     }
 
     /// Whether it is still there: it may have been recorded meanwhile, by anybody.
