@@ -24,6 +24,7 @@ pub mod query;
 pub mod reach;
 pub mod registry;
 pub mod remote;
+pub mod reproduce;
 pub mod run;
 pub mod share;
 pub mod store;

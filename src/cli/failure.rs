@@ -20,6 +20,7 @@ use crate::query::QueryError;
 use crate::reach::ReachError;
 use crate::registry::RegistryError;
 use crate::remote::{ObjectError, RemoteError};
+use crate::reproduce::ReproduceError;
 use crate::run::RunError;
 use crate::share::ShareError;
 use crate::store::StoreError;
@@ -76,6 +77,9 @@ pub enum Failure {
     /// Sharing of runs failed.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// A run could not be run again.
+    #[error(transparent)]
+    Reproduce(#[from] ReproduceError),
     /// A repository could not be set up.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -174,6 +178,7 @@ impl Failure {
             | Self::Remote(_)
             | Self::Run(_)
             | Self::Share(_)
+            | Self::Reproduce(_)
             | Self::Init(_)
             | Self::Hook(_)
             | Self::Serve(_)
@@ -203,6 +208,7 @@ impl Failure {
             Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
             Self::Share(error) => share_hint(error),
+            Self::Reproduce(error) => reproduce_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
             Self::Serve(error) => serve_hint(error),
@@ -493,6 +499,28 @@ fn run_hint(error: &RunError) -> Option<String> {
         RunError::Lock(error) => lock_hint(error),
         RunError::Track(error) => track_hint(error),
         RunError::Git(error) => git_hint(error),
+    }
+}
+
+fn reproduce_hint(error: &ReproduceError) -> Option<String> {
+    match error {
+        ReproduceError::NoCommand { .. } => Some("it was imported, or logged through a server".to_owned()),
+        ReproduceError::NoCode { is_uncommitted: true, .. } => {
+            Some("ask who ran it to share it: `git config ml.shareSnapshots true`, then `git ml push`".to_owned())
+        }
+        ReproduceError::NoCode { .. } => Some("`git ml fetch` fetches runs with their code".to_owned()),
+        ReproduceError::NoInputs { .. } => Some("ask who tracked them for `git ml push`".to_owned()),
+        ReproduceError::NotBefore { .. } => Some("give the good commit first, then the bad one".to_owned()),
+        ReproduceError::Stopped => None,
+        ReproduceError::UnsafePath(_) => Some("do not trust where this came from".to_owned()),
+        ReproduceError::Config(error) => config_hint(error),
+        ReproduceError::Diff(error) => diff_hint(error),
+        ReproduceError::Remote(error) => remote_hint(error),
+        ReproduceError::Run(error) => run_hint(error),
+        ReproduceError::Track(error) => track_hint(error),
+        ReproduceError::Git(error) => git_hint(error),
+        ReproduceError::File(error) => file_hint(error),
+        ReproduceError::Lock(error) => lock_hint(error),
     }
 }
 

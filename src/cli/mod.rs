@@ -1,6 +1,8 @@
 //! The command line: one file a command, which parses, calls and prints.
 
+mod approve;
 mod ask;
+mod bisect;
 mod cat;
 mod checkout;
 mod complete;
@@ -27,6 +29,7 @@ mod output;
 mod output_command;
 mod param;
 mod remote;
+mod reproduce;
 mod run;
 mod runs;
 mod share;
@@ -100,6 +103,8 @@ enum Command {
     Show(show::Args),
     Tag(tag::Args),
     Note(note::Args),
+    Reproduce(reproduce::Args),
+    Bisect(bisect::Args),
     Ui(ui::Args),
     Mlflow(mlflow::Args),
     Model(model::Args),
@@ -176,6 +181,8 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Show(args) => show::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Note(args) => note::run(context, args),
+        Command::Reproduce(args) => reproduce::run(context, args),
+        Command::Bisect(args) => bisect::run(context, args),
         Command::Ui(args) => ui::run(context, args),
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),

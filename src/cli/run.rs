@@ -48,7 +48,7 @@ pub(crate) struct Args {
 }
 
 /// What every way to start a run takes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// A parameter of the run
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = key_value::parse)]
@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         let experiment = config.experiment(name)?;
         context.require_trust(&workspace)?;
         return match &experiment.command {
-            Some(command) => run_recipe(context, &workspace, name, experiment, command, &args.options),
+            Some(_) => run_recipe(context, &workspace, name, experiment, &args.options),
             None => train::start(context, &workspace, name, experiment, &args.options),
         };
     }
@@ -84,11 +84,33 @@ fn run_recipe(
     workspace: &Workspace,
     name: &str,
     experiment: &Experiment,
-    command: &str,
     options: &Options,
 ) -> Result<(), Failure> {
+    let launch = recipe_launch(context, workspace, name, experiment, options)?;
+    follow(context, workspace, &launch, &experiment.inputs)
+}
+
+/// A recipe's parameters, and its command line with them.
+pub(super) fn recipe_line(
+    name: &str,
+    experiment: &Experiment,
+    options: &Options,
+) -> Result<(BTreeMap<String, String>, String), Failure> {
     let params = recipe_params(name, experiment, options)?;
+    let command = experiment.command.as_deref().unwrap_or_default();
     let line = fill_in(command, &params).map_err(|(message, hint)| Failure::User { message, hint })?;
+    Ok((params, line))
+}
+
+/// How a command that `ml.toml` names is run, at the top of the work tree.
+pub(super) fn recipe_launch(
+    context: &Context,
+    workspace: &Workspace,
+    name: &str,
+    experiment: &Experiment,
+    options: &Options,
+) -> Result<Launch, Failure> {
+    let (params, line) = recipe_line(name, experiment, options)?;
     let top = workspace.repository.work_dir()?;
     let shell = ["sh", "-c", line.as_str()].map(str::to_owned).to_vec();
     let mut launch = launch(context, options, shell, top.to_path_buf());
@@ -97,7 +119,7 @@ fn run_recipe(
     launch.seed = params.get("seed").and_then(|seed| seed.parse().ok());
     launch.outputs = experiment.outputs.iter().map(|path| output(&path.under(top))).collect();
     launch.params = params;
-    follow(context, workspace, &launch, &experiment.inputs)
+    Ok(launch)
 }
 
 /// The recipe's parameters, those of the command line in place of the defaults.
@@ -159,11 +181,15 @@ fn output(place: &Path) -> (String, String, PathBuf) {
     (name, artifact_type.to_owned(), place.to_path_buf())
 }
 
-fn launch(context: &Context, options: &Options, command: Vec<String>, folder: PathBuf) -> Launch {
+/// Variables that change what a training does, as they are now.
+pub(super) fn variables(context: &Context) -> Vec<(String, String)> {
+    VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), context.variable(name)?))).collect()
+}
+
+/// How a command is run, with nothing known of its inputs yet.
+pub(super) fn launch(context: &Context, options: &Options, command: Vec<String>, folder: PathBuf) -> Launch {
     let mut environment = capture_environment();
-    for name in VARIABLES {
-        environment.extend(context.variable(name).map(|value| (name.to_owned(), value)));
-    }
+    environment.extend(variables(context));
     // Python keeps what it prints to a pipe for long, and it is to be shown live.
     let unbuffered = context.variable("PYTHONUNBUFFERED").is_none();
     let variables = unbuffered.then(|| ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));

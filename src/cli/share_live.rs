@@ -5,7 +5,6 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -34,8 +33,7 @@ pub(crate) struct Args {
 }
 
 /// Starts the companion of a run where one is asked for. Whatever is in its way is no reason to disturb the run.
-pub(super) fn start(folder: &Path, run_id: &RunId) -> Option<Child> {
-    let repository = Repository::discover(folder).ok()?;
+pub(super) fn start(repository: &Repository, run_id: &RunId) -> Option<Child> {
     let top = repository.work_dir().ok()?;
     let every = Config::load(top).ok()?.run.share_every?;
     let mut command = Command::new(std::env::current_exe().ok()?);

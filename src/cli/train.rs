@@ -1,6 +1,7 @@
 //! `git ml train`
 
 use std::env;
+use std::path::PathBuf;
 
 use crate::config::Experiment;
 use crate::files::RelPath;
@@ -56,6 +57,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     start(context, &workspace, name, experiment, &args.options)
 }
 
+/// The worker's program.
+pub(super) fn worker() -> Result<PathBuf, TrainError> {
+    let program = env::current_exe().unwrap_or_default();
+    find_worker(&program, env::var_os("PATH").as_deref()).ok_or(TrainError::NoWorker)
+}
+
 /// Trains a native experiment, which the user has approved.
 pub(super) fn start(
     context: &Context,
@@ -64,14 +71,12 @@ pub(super) fn start(
     experiment: &Experiment,
     options: &Options,
 ) -> Result<(), Failure> {
-    let program = env::current_exe().unwrap_or_default();
-    let worker = find_worker(&program, env::var_os("PATH").as_deref()).ok_or(TrainError::NoWorker)?;
     let options = TrainOptions {
         experiment: name.to_owned(),
         overrides: options.params.clone(),
         name: options.name.clone(),
         tags: key_value::map(&options.tags),
-        worker,
+        worker: worker()?,
         user: context.user(),
         host: context.host(),
     };

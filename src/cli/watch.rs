@@ -7,9 +7,12 @@ use std::process::Child;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
+use crate::config::trust::TrustStore;
+use crate::git::Repository;
 use crate::run::{Ended, Observer, Run};
 use crate::words::{duration, printable};
 
+use super::approve::mark_of;
 use super::output::number;
 use super::{Context, Failure, share_live};
 
@@ -19,6 +22,10 @@ pub(crate) struct Watcher {
     bar: Option<ProgressBar>,
     /// Where the run was started.
     folder: PathBuf,
+    /// What the user started is remembered there.
+    trust: Option<TrustStore>,
+    /// Whether what the command writes to stdout goes to stderr too.
+    has_all_on_stderr: bool,
     /// The process that shares the run while it goes on. Its stdin closes with us.
     companion: Option<Child>,
 }
@@ -53,7 +60,14 @@ impl Watcher {
             }
             bar
         });
-        Self { bar, folder: context.folder.clone(), companion: None }
+        let (folder, trust) = (context.folder.clone(), context.trust().ok());
+        Self { bar, folder, trust, has_all_on_stderr: false, companion: None }
+    }
+
+    /// Shows everything on stderr, for commands whose stdout is their own.
+    pub(crate) fn with_all_on_stderr(mut self) -> Self {
+        self.has_all_on_stderr = true;
+        self
     }
 
     fn show(&self, bar: &ProgressBar, shown: &Shown) {
@@ -80,13 +94,18 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn started(&mut self, run: &Run) {
-        self.companion = share_live::start(&self.folder, &run.id);
+        let Ok(repository) = Repository::discover(&self.folder) else { return };
+        if let Some(trust) = &self.trust {
+            // Without the note, whoever reproduces the run is asked.
+            let _ = trust.note_start(repository.common_dir(), &mark_of(run));
+        }
+        self.companion = share_live::start(&repository, &run.id);
     }
 
     fn output(&mut self, stderr: bool, bytes: &[u8]) {
         // A reader that went away, as `head` does, is no reason to stop a training: its log is kept all the same.
         let write = || -> io::Result<()> {
-            if stderr {
+            if stderr || self.has_all_on_stderr {
                 io::stderr().write_all(bytes)
             } else {
                 let mut stdout = io::stdout().lock();

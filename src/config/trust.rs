@@ -4,10 +4,14 @@
 //! file's content, so that neither a clone nor an archive can bring one along and any edit asks again. Inside is the
 //! repository's place, so that all approvals of a repository can be taken back at once.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::files::{Durability, FileError, create_dir_all, publish, remove_file};
+use crate::files::{Durability, FileError, append_line, create_dir_all, publish, remove_file};
+
+/// The folder of what the user started: a file for each repository, with a line for each run.
+const STARTS: &str = "runs";
 
 /// The approvals of one user.
 #[derive(Debug, Clone)]
@@ -41,6 +45,25 @@ impl TrustStore {
         publish(&self.approval(common_dir, content), &place_line(common_dir), Durability::Synced)
     }
 
+    /// Notes that the user started a run in the repository; `mark` says all of what was run.
+    pub fn note_start(&self, common_dir: &Path, mark: &[u8]) -> Result<(), FileError> {
+        let path = self.starts(common_dir);
+        create_dir_all(&self.folder.join(STARTS))?;
+        append_line(&path, &blake3::hash(mark).to_string())
+    }
+
+    /// Whether the user started exactly that in the repository.
+    pub fn has_started(&self, common_dir: &Path, mark: &[u8]) -> bool {
+        let mark = blake3::hash(mark).to_string();
+        let Ok(file) = std::fs::File::open(self.starts(common_dir)) else { return false };
+        BufReader::new(file).lines().map_while(Result::ok).any(|line| line == mark)
+    }
+
+    /// The file of what the user started in a repository.
+    fn starts(&self, common_dir: &Path) -> PathBuf {
+        self.folder.join(STARTS).join(blake3::hash(common_dir.as_os_str().as_bytes()).to_string())
+    }
+
     /// Takes every approval of the repository back: how many there were.
     pub fn revoke(&self, common_dir: &Path) -> Result<usize, FileError> {
         let entries = match std::fs::read_dir(&self.folder) {
@@ -48,6 +71,7 @@ impl TrustStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(FileError::new("list", &self.folder, error)),
         };
+        remove_file(&self.starts(common_dir))?;
         let place = place_line(common_dir);
         let mut revoked = 0;
         for entry in entries {
@@ -105,6 +129,18 @@ mod tests {
         assert_eq!(trust.revoke(Path::new("/a")).unwrap(), 2);
         assert!(!trust.is_approved(Path::new("/a"), b"1") && !trust.is_approved(Path::new("/a"), b"2"));
         assert!(trust.is_approved(Path::new("/b"), b"1"));
+    }
+
+    #[test]
+    fn what_the_user_started_is_known_until_it_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = TrustStore::new(folder.path().join("trust"));
+        trust.note_start(Path::new("/a"), b"run one").unwrap();
+        trust.note_start(Path::new("/a"), b"run two").unwrap();
+        assert!(trust.has_started(Path::new("/a"), b"run one") && trust.has_started(Path::new("/a"), b"run two"));
+        assert!(!trust.has_started(Path::new("/a"), b"run") && !trust.has_started(Path::new("/b"), b"run one"));
+        trust.revoke(Path::new("/a")).unwrap();
+        assert!(!trust.has_started(Path::new("/a"), b"run one"));
     }
 
     #[test]

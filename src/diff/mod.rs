@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::files::{RelPath, UnsafePath, resolve_beneath};
 use crate::id::{ArtifactId, CommitId};
-use crate::store::{Entry, Manifest, Mode, StoreError};
+use crate::store::{Entry, Manifest, Mode, Store, StoreError};
 use crate::track::{Pointer, Progress, TrackError, WorkTree, Workspace};
 
 use content::{Content, Fault, Origin};
@@ -126,10 +126,36 @@ pub fn compare(
         if ids[0] == ids[1] && ids[0].is_some() {
             continue;
         }
-        let change = compare_artifact(path, &scope, [&before, &after], question.names_only, progress)?;
+        let listed = [before.list(path)?, after.list(path)?];
+        let change = compare_artifact(path, &scope, listed, question.names_only, progress)?;
         changes.extend(change);
     }
     Ok(changes)
+}
+
+/// How two versions of one artifact in a store differ; `path` is what it is called. None where they do not.
+pub fn compare_versions(
+    store: &Store,
+    path: &RelPath,
+    versions: [Version; 2],
+    progress: &dyn Progress,
+) -> Result<Option<ArtifactChange>, DiffError> {
+    let list = |version: Version| -> Result<Option<Listed<'_>>, DiffError> {
+        let manifest = find_manifest(store, &version.id)?;
+        let version = Version { is_listed: manifest.is_some(), ..version };
+        Ok(Some(Listed { version, manifest, origin: Origin::Store(store) }))
+    };
+    let [before, after] = versions.map(list);
+    compare_artifact(path, &Scope::All, [before?, after?], false, progress)
+}
+
+/// An artifact's list of files; none where it is not here.
+fn find_manifest(store: &Store, id: &ArtifactId) -> Result<Option<Manifest>, StoreError> {
+    match store.manifest(id) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A state that is compared.
@@ -176,11 +202,7 @@ impl<'w> Shown<'w> {
             let version = Version { id, artifact_type, files, bytes, is_listed: true };
             return Ok(Some(Listed { version, manifest: Some(manifest), origin: Origin::Place(place) }));
         }
-        let manifest = match self.workspace.store.manifest(&pointer.id) {
-            Ok(manifest) => Some(manifest),
-            Err(StoreError::Missing { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let manifest = find_manifest(&self.workspace.store, &pointer.id)?;
         let (id, is_listed) = (pointer.id, manifest.is_some());
         let version = Version { id, artifact_type, files: pointer.files, bytes: pointer.bytes, is_listed };
         Ok(Some(Listed { version, manifest, origin: Origin::Store(&self.workspace.store) }))
@@ -220,11 +242,10 @@ impl Scope {
 fn compare_artifact(
     path: &RelPath,
     scope: &Scope,
-    sides: [&Shown<'_>; 2],
+    [before, after]: [Option<Listed<'_>>; 2],
     names_only: bool,
     progress: &dyn Progress,
 ) -> Result<Option<ArtifactChange>, DiffError> {
-    let [before, after] = [sides[0].list(path)?, sides[1].list(path)?];
     let ids = [&before, &after].map(|side| side.as_ref().map(|listed| listed.version.id));
     if ids[0] == ids[1] {
         return Ok(None);

@@ -25,6 +25,7 @@ mod snapshot;
 mod trees;
 mod version;
 mod write;
+mod worktree;
 
 pub use bulk::BulkCommit;
 pub use commit::{RefCommit, TreeEdit};
@@ -38,6 +39,7 @@ pub use repository::Repository;
 pub use snapshot::Snapshot;
 pub use trees::{ObjectName, PartKind, Put, TreePart};
 pub use version::installed_version;
+pub use worktree::{Bisection, Judgement};
 
 #[cfg(test)]
 mod tests;

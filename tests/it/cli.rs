@@ -49,6 +49,8 @@ fn the_help_lists_the_commands() {
       show         Show one run
       tag          Set tags of a run
       note         Write a note on a run
+      reproduce    Run a recorded run once more, and say whether it comes out the same
+      bisect       Find the commit that broke a metric
       ui           Open the dashboard: runs as they happen, their charts and logs, and the registry
       mlflow       Serve this repository to MLflow's clients
 
