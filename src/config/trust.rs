@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::files::{Durability, FileError, append_line, create_dir_all, publish, remove_file};
+use crate::files::{Durability, FileError, append_lines, create_dir_all, publish, remove_file};
 
 /// The folder of what the user started: a file for each repository, with a line for each run.
 const STARTS: &str = "runs";
@@ -49,7 +49,7 @@ impl TrustStore {
     pub fn note_start(&self, common_dir: &Path, mark: &[u8]) -> Result<(), FileError> {
         let path = self.starts(common_dir);
         create_dir_all(&self.folder.join(STARTS))?;
-        append_line(&path, &blake3::hash(mark).to_string())
+        append_lines(&path, &format!("{}\n", blake3::hash(mark)))
     }
 
     /// Whether the user started exactly that in the repository.

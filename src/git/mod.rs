@@ -24,8 +24,8 @@ mod settings;
 mod snapshot;
 mod trees;
 mod version;
-mod write;
 mod worktree;
+mod write;
 
 pub use bulk::BulkCommit;
 pub use commit::{RefCommit, TreeEdit};

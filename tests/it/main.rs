@@ -5,8 +5,8 @@
 mod architecture;
 mod artifacts;
 mod artifacts_refused;
-mod buckets;
 mod bisect;
+mod buckets;
 mod cli;
 mod completions;
 mod crowd;
