@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod diff;
+pub mod export;
 #[cfg(test)]
 mod faults;
 pub mod files;

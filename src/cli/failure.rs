@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::config::ConfigError;
 use crate::diff::DiffError;
+use crate::export::ExportError;
 use crate::files::{FileError, LockError, RelPath};
 use crate::git::GitError;
 use crate::hooks::HookError;
@@ -89,6 +90,9 @@ pub enum Failure {
     /// An import failed.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// An export failed.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The repository could not be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -190,6 +194,7 @@ impl Failure {
             | Self::Lock(_)
             | Self::Upkeep(_)
             | Self::Import(_)
+            | Self::Export(_)
             | Self::Output(_) => ExitCode::from(1),
         }
     }
@@ -214,6 +219,7 @@ impl Failure {
             Self::Serve(error) => serve_hint(error),
             Self::Diff(error) => diff_hint(error),
             Self::Import(error) => import_hint(error),
+            Self::Export(error) => export_hint(error),
             Self::Track(error) => track_hint(error),
             Self::Store(error) => store_hint(error),
             Self::Git(error) => git_hint(error),
@@ -300,6 +306,24 @@ fn import_hint(error: &ImportError) -> Option<String> {
         ImportError::Registry(error) => registry_hint(error),
         ImportError::Git(error) => git_hint(error),
         ImportError::File(error) => file_hint(error),
+    }
+}
+
+fn export_hint(error: &ExportError) -> Option<String> {
+    match error {
+        ExportError::Table { .. } => None,
+        ExportError::Output(_) => Some("check that there is room, and that you may write there".to_owned()),
+        ExportError::BadUrl { .. } => Some(
+            "give http://HOST:PORT, with the login in MLFLOW_TRACKING_TOKEN or MLFLOW_TRACKING_USERNAME".to_owned(),
+        ),
+        ExportError::Unreachable { .. } => Some("check the address, and that the server runs".to_owned()),
+        ExportError::Refused { .. } => {
+            Some("what was written before stays; run this again when that is mended".to_owned())
+        }
+        ExportError::Run(error) => run_hint(error),
+        ExportError::Track(error) => track_hint(error),
+        ExportError::Store(error) => store_hint(error),
+        ExportError::File(error) => file_hint(error),
     }
 }
 

@@ -9,7 +9,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "doctor", "trust"]),
     ("Artifacts", &["track", "untrack", "status", "checkout", "diff", "manifest", "cat", "import"]),
     ("Remotes", &["remote", "push", "pull", "fetch"]),
-    ("Runs", &["run", "train", "log", "show", "tag", "note", "reproduce", "bisect", "ui", "mlflow"]),
+    ("Runs", &["run", "train", "log", "show", "tag", "note", "export", "reproduce", "bisect", "ui", "mlflow"]),
     ("Inside a run, from any script", &["metric", "param", "output"]),
     ("Registry", &["model"]),
     ("Verification and the store", &["verify", "fsck", "du", "gc"]),

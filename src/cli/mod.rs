@@ -11,6 +11,7 @@ mod context;
 mod diff;
 mod doctor;
 mod du;
+mod export;
 mod failure;
 mod fsck;
 mod gc;
@@ -105,6 +106,7 @@ enum Command {
     Note(note::Args),
     Reproduce(reproduce::Args),
     Bisect(bisect::Args),
+    Export(export::Args),
     Ui(ui::Args),
     Mlflow(mlflow::Args),
     Model(model::Args),
@@ -171,6 +173,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Push(args) => transfer::push(context, args),
         Command::Pull(args) => transfer::pull(context, args),
         Command::Fetch(args) => transfer::fetch(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Import(args) => import::run(context, args),
         Command::Run(args) => run::run(context, args),
         Command::Train(args) => train::run(context, args),

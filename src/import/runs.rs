@@ -378,6 +378,10 @@ impl<'w> Recorder<'w> {
 
     /// Whether a record has all that the source says.
     fn is_as_known(&self, known: &Run, source: &SourceRun, digest: &str, outputs: &[RunOutput]) -> bool {
+        // What ran here and was exported is known better here.
+        if !known.environment.contains_key(ORIGIN) {
+            return true;
+        }
         let has = |output: &RunOutput| known.outputs.iter().any(|old| old.name == output.name && old.id == output.id);
         let has_name = |name: &str| known.outputs.iter().any(|old| old.name == name);
         let has_outputs = match self.is_dry {

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["track"],
     &["run", "remote", "diff"],
     &["query", "registry", "train"],
-    &["catalog", "verify", "init", "reach", "reproduce", "share", "import"],
+    &["catalog", "verify", "init", "reach", "reproduce", "share", "import", "export"],
     &["hooks", "mlflow", "tui", "upkeep"],
     &["cli"],
     &["faults"],

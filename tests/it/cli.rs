@@ -49,6 +49,7 @@ fn the_help_lists_the_commands() {
       show         Show one run
       tag          Set tags of a run
       note         Write a note on a run
+      export       Write runs as tables, or as MLflow keeps them
       reproduce    Run a recorded run once more, and say whether it comes out the same
       bisect       Find the commit that broke a metric
       ui           Open the dashboard: runs as they happen, their charts and logs, and the registry

@@ -13,6 +13,7 @@ mod crowd;
 mod dashboard;
 mod diff;
 mod docs;
+mod export;
 mod fsck;
 mod gc;
 mod giftless;
