@@ -3,7 +3,8 @@
 //! `cargo run --release --example synthetic_store -- FOLDER [CHUNKS…]` makes a store of that many chunks for each number:
 //! packs of the real size whose entries are holes of sparse files, with real footers. A terabyte is some sixteen million
 //! chunks, and takes less than a gigabyte of the disk. Then it measures, each in a process of its own: making the index
-//! from the packs, opening it for a first look-up, look-ups of what is there and of what is not, and one more pack.
+//! from the packs, opening it for a first look-up, look-ups of what is there and of what is not, planning a collection
+//! when half of the chunks are in use, and one more pack.
 
 #![allow(clippy::disallowed_methods, reason = "the stores that it makes are thrown away")]
 
@@ -13,11 +14,11 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 use std::{env, hint};
 
 use git_ml::id::Digest;
-use git_ml::store::Store;
+use git_ml::store::{Live, PruneOptions, Store};
 
 const CHUNK: u32 = 64 << 10;
 /// What zstd leaves of random floats.
@@ -56,7 +57,7 @@ fn grow(folder: &Path, number: &str) -> Outcome {
         make_pack(&root, first..chunks.min(first + PER_PACK))?;
     }
     let mut shape = Vec::new();
-    for step in ["make the index", "first look-up", "look-ups", "misses", "one more pack"] {
+    for step in ["make the index", "first look-up", "look-ups", "misses", "plan a collection", "one more pack"] {
         if step == "one more pack" {
             make_pack(&root, chunks..chunks + PER_PACK)?;
         }
@@ -127,6 +128,17 @@ fn measure(step: &str, root: &Path, chunks: u64) -> Outcome {
             let started = Instant::now();
             (0..MISSES).try_for_each(|number| found(&store, u64::MAX - number, false))?;
             each(started, MISSES)
+        }
+        "plan a collection" => {
+            let mut live = Live::default();
+            for chunk in (0..chunks).filter(|chunk| chunk % 2 == 0) {
+                live.add_content(&store, &digest(chunk))?;
+            }
+            let marked = started.elapsed().as_secs_f64();
+            let options = PruneOptions { now: SystemTime::now(), grace: Duration::ZERO, max_unused: 0.0 };
+            let plan = store.plan_prune(&live, &options)?;
+            assert_eq!(plan.sum(|pack| pack.used), plan.sum(|pack| pack.used + pack.unused) / 2);
+            format!("{marked:.1} s to mark, then {:.1} s", started.elapsed().as_secs_f64() - marked)
         }
         _ => {
             found(&store, chunks + 1, true)?;

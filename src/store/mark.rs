@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::keys::KeySet;
 use super::map::{self, Form};
 use super::pack::{HEADER_LEN, Key, Kind};
 use super::reader::{File, decode_map};
-use super::{Index, Store, StoreError};
+use super::{Index, Location, Store, StoreError};
 use crate::id::{ArtifactId, Digest};
 
 /// The first line of every manifest, up to the version.
@@ -30,7 +31,9 @@ pub enum Presence {
 /// their manifests.
 #[derive(Debug, Default)]
 pub struct Live {
-    keys: HashSet<Key>,
+    keys: KeySet,
+    /// Bytes that they take in packs.
+    bytes: u64,
     /// Nodes of file maps that were read as such: a chunk of a file might have the same bytes.
     nodes: HashSet<Digest>,
     /// File maps of which something is missing.
@@ -48,9 +51,14 @@ struct ManifestChunk {
 }
 
 impl Live {
-    /// Whether an entry is needed.
+    /// Whether an entry is needed. One in many billions is said to be that is not; see [`KeySet`].
     pub(super) fn has(&self, key: &Key) -> bool {
-        self.keys.contains(key)
+        self.keys.has(key)
+    }
+
+    /// The needed entries.
+    pub(super) fn keys(&self) -> &KeySet {
+        &self.keys
     }
 
     /// How many entries are needed.
@@ -60,14 +68,24 @@ impl Live {
 
     /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.len() == 0
+    }
+
+    /// Bytes that the needed entries take, each once.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Marks all that the store has of one content, whatever it is; whether that is all of it.
+    pub fn add_content(&mut self, store: &Store, content: &Digest) -> Result<bool, StoreError> {
+        self.add_file(store, &*store.index()?, content)
     }
 
     /// Marks all that the store has of an artifact. An error where it cannot be known what belongs to it.
     pub fn add(&mut self, store: &Store, artifact: &ArtifactId) -> Result<Presence, StoreError> {
         let index = store.index()?;
         let digest = artifact.manifest_digest();
-        if !self.add_file(store, &index, &digest)? && !self.knows(&digest) {
+        if !self.add_file(store, &index, &digest)? && !knows(&index, &digest) {
             return Ok(Presence::Absent);
         }
         let chunks = match store.open_file(&digest) {
@@ -91,10 +109,6 @@ impl Live {
             return Err(StoreError::Malformed { what: "the index".to_owned(), problem });
         }
         Ok(if is_whole { Presence::Whole } else { Presence::Partial })
-    }
-
-    fn knows(&self, digest: &Digest) -> bool {
-        [Kind::Chunk, Kind::Map].iter().any(|kind| self.has(&Key { kind: *kind, digest: *digest }))
     }
 
     /// Marks the files of a manifest that consists of `chunks`; whether all of them are here.
@@ -209,7 +223,7 @@ impl Live {
             _ => {}
         }
         if readable > 0 {
-            self.keys.insert(key);
+            self.insert(&key, copies.first());
             is_here |= !self.partial.contains(digest);
         }
         Ok(is_here)
@@ -240,20 +254,25 @@ impl Live {
         chunks.iter().fold(true, |is_whole, (chunk, _)| self.add_chunk(index, chunk) && is_whole)
     }
 
-    /// Marks a chunk; whether it is here.
+    /// Marks a chunk; whether it is here. That it is marked does not say so for sure.
     fn add_chunk(&mut self, index: &Index, digest: &Digest) -> bool {
         let key = Key { kind: Kind::Chunk, digest: *digest };
-        self.has(&key) || (index.contains(&key) && self.keys.insert(key))
+        let copies = index.find(&key);
+        if !copies.is_empty() {
+            self.insert(&key, copies.first());
+        }
+        !copies.is_empty()
+    }
+
+    fn insert(&mut self, key: &Key, copy: Option<&Location>) {
+        if self.keys.insert(key) {
+            self.bytes += copy.map_or(0, |copy| HEADER_LEN as u64 + u64::from(copy.entry.header.stored_len));
+        }
     }
 }
 
-impl Store {
-    /// Bytes that needed entries take, each once.
-    pub fn bytes_of(&self, live: &Live) -> Result<u64, StoreError> {
-        let index = self.index()?;
-        let found = live.keys.iter().filter_map(|key| index.find(key).first().copied());
-        Ok(found.map(|location| HEADER_LEN as u64 + u64::from(location.entry.header.stored_len)).sum())
-    }
+fn knows(index: &Index, digest: &Digest) -> bool {
+    [Kind::Chunk, Kind::Map].iter().any(|kind| index.contains(&Key { kind: *kind, digest: *digest }))
 }
 
 /// The digest in a line of a manifest.

@@ -1,26 +1,21 @@
-//! Giving back the room of what nothing needs: first a plan, then what it says.
+//! Planning what gives back the room of what nothing needs; [`super::repack`] does what the plan says.
 //!
-//! A pack of which nothing is needed goes; of a pack that is partly needed the needed entries move to a new one. Order
-//! makes it safe: new packs are durable and in the index before old ones go, and they go only under the store's lock,
-//! when nobody writes, after one more look at what is needed. A kill at any instant leaves entries that are there twice,
-//! which the next collection notices.
+//! A pack of which nothing is needed goes; of a pack that is partly needed the needed entries move to a new one. Footers
+//! are read one after the other, and what is kept of them is a bit or two for each entry.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use rayon::prelude::*;
 
-use super::check::check_entry;
-use super::index::NewPacks;
+use super::keys::{Bits, KeySet, Met};
 use super::mark::Live;
 use super::pack::{self, Key, Kind, PackEntry};
-use super::sink::{OpenPack, PACK_TARGET, SealedPack};
-use super::unused::Unused;
-use super::{Store, StoreError, codec, lock};
-use crate::files::{self, FileLock, Wait};
+use super::sink::PACK_TARGET;
+use super::unused::{Times, Unused};
+use super::{Store, StoreError};
 use crate::id::{Digest, PackId};
 
 /// A pack of less than this is small.
@@ -29,8 +24,6 @@ const SMALL: u64 = PACK_TARGET / 4;
 const MANY_SMALL: usize = 8;
 /// Seconds by which the clock of a file server may be ahead.
 const CLOCKS_DIFFER: i64 = 3600;
-/// Entries that are checked at once, on all processors, before they are written.
-const AT_ONCE: usize = 256;
 
 /// What to collect.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +66,9 @@ pub struct PlannedPack {
     pub repeated: u64,
     /// What is to become of it.
     pub fate: Fate,
-    modified: SystemTime,
+    pub(super) modified: SystemTime,
     /// For each entry in the order of the footer, whether it may be lost.
-    droppable: Vec<bool>,
+    droppable: Bits,
 }
 
 /// What a collection would do.
@@ -87,7 +80,7 @@ pub struct PrunePlan {
     pub next: Option<SystemTime>,
     /// How far the clock is behind an earlier collection or the newest pack. Nothing goes and nothing is noted then.
     pub clock_behind: Option<Duration>,
-    unused: Unused,
+    pub(super) unused: Unused,
 }
 
 impl PrunePlan {
@@ -116,75 +109,51 @@ impl PrunePlan {
     }
 }
 
-/// Packs that were written anew, and where each entry is that must not be lost with an old pack.
-#[derive(Debug, Default)]
-pub struct Rewritten {
-    /// The new packs.
-    pub packs: Vec<PackId>,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Where an entry is that was checked.
-    safe: HashMap<Key, PackId>,
-}
-
-/// What was removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// Packs that went.
-    pub packs: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Packs that were to go and stay, because something needs them after all or because a copy is damaged.
-    pub kept: usize,
-}
-
-/// Nobody else writes to the store or removes from it.
-#[derive(Debug)]
-#[must_use = "the lock is let go as soon as this is dropped"]
-pub struct StoreAlone<'s> {
-    store: &'s Store,
-    _lock: FileLock,
-}
-
 impl Store {
     /// Plans what to do so that the store keeps what is `live`. Nothing is changed.
     pub fn plan_prune(&self, live: &Live, options: &PruneOptions) -> Result<PrunePlan, StoreError> {
         let known = Unused::load(&self.unused_path());
         let now = seconds(options.now);
-        let mut found = self.read_all_packs()?;
+        let mut found = self.find_packs(live)?;
         // Times that are noted while the clock is wrong would make things look old once it is right again.
         let newest = found.iter().map(|pack| seconds(pack.modified)).max().unwrap_or_default();
         let expected = known.latest.max(newest - CLOCKS_DIFFER);
         let clock_behind = u64::try_from(expected - now).ok().filter(|behind| *behind > 0).map(Duration::from_secs);
         // Of entries that are there twice, the copy counts that is in a pack of which all is needed, as one that a killed
         // collection has written, and then the one in the larger pack: small packs go sooner.
-        let has_unused = |pack: &FoundPack| !pack.entries.iter().all(|entry| live.has(&entry.header.key));
-        found.sort_by_cached_key(|pack| (pack.problem, has_unused(pack), std::cmp::Reverse(pack.bytes), pack.id));
+        found.sort_unstable_by_key(|pack| (pack.problem, pack.has_unused, std::cmp::Reverse(pack.bytes), pack.id));
         // A pack that does not read well may have had the list of what is in the others.
         let is_hiding = found.iter().any(|pack| pack.problem);
         let mut plan = PrunePlan { packs: Vec::new(), next: None, clock_behind, unused: Unused::default() };
-        let mut seen = HashSet::new();
+        let mut met = Met::none_of(live.keys());
+        let index = self.index()?;
         let grace = i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX);
         for pack in &found {
+            let Some((entries, _)) = self.footer_entries(&pack.id, &self.pack_path(&pack.id))? else { continue };
             let age = now.saturating_sub(seconds(pack.modified)).max(0);
             let is_old = age >= grace && clock_behind.is_none() && !is_hiding;
-            let mut planned = PlannedPack::new(pack);
-            let mut since = Vec::with_capacity(pack.entries.len());
-            for (number, entry) in pack.entries.iter().enumerate() {
+            let mut planned = PlannedPack::new(pack, entries.len());
+            let mut since = Vec::with_capacity(entries.len());
+            for (number, entry) in entries.iter().enumerate() {
+                let key = &entry.header.key;
                 let bytes = u64::from(entry.header.stored_len) + pack::HEADER_LEN as u64;
-                let is_live = live.has(&entry.header.key);
-                let (mut unused_since, mut may_go) = (None, false);
-                if is_live && seen.insert(entry.header.key) {
+                let is_live = live.has(key);
+                let mut unused_since = None;
+                // Whoever was met may have been another of the same beginning.
+                let has_copy = || index.find(key).iter().any(|copy| copy.pack != pack.id);
+                if is_live && (met.meet(key) || !has_copy()) {
                     planned.used += bytes;
                 } else if is_live {
                     planned.repeated += bytes;
-                    may_go = true;
+                    planned.droppable.set(number);
                 } else {
-                    let first_seen = known.since(&pack.id, number).unwrap_or(now);
+                    // A writer that found something in the pack since then may have needed this too.
+                    let noted = known.since(&pack.id, number).filter(|since| *since > seconds(pack.modified));
+                    let first_seen = noted.unwrap_or(now);
                     unused_since = Some(first_seen);
-                    may_go = is_old && now.saturating_sub(first_seen).max(0) >= grace;
-                    if may_go {
+                    if is_old && now.saturating_sub(first_seen).max(0) >= grace {
                         planned.unused += bytes;
+                        planned.droppable.set(number);
                     } else {
                         planned.waiting += bytes;
                         let ready = first_seen.max(seconds(pack.modified)).saturating_add(grace);
@@ -193,21 +162,20 @@ impl Store {
                     }
                 }
                 since.push(unused_since);
-                planned.droppable.push(may_go);
             }
             if pack.problem {
                 planned.fate = Fate::Damaged;
             } else if planned.used == 0 && planned.waiting == 0 && is_old {
                 planned.fate = Fate::Remove;
             }
-            plan.unused.set(pack.id, since);
+            plan.unused.set(pack.id, Times::of(&since));
             plan.packs.push(planned);
         }
         plan.unused.latest = now;
         if clock_behind.is_none() && !is_hiding {
             choose_rewrites(&mut plan.packs, options, grace);
         }
-        plan.packs.sort_by_key(|pack| pack.id);
+        plan.packs.sort_unstable_by_key(|pack| pack.id);
         Ok(plan)
     }
 
@@ -220,105 +188,31 @@ impl Store {
         Ok(plan.unused.save(&self.unused_path(), &self.index_dir())?)
     }
 
-    /// The first half of what a plan says: writes new packs with what is needed of old ones, and makes sure that what is
-    /// there twice is good where it stays. `progress` is told of bytes. Others may write meanwhile.
-    pub fn rewrite_packs(&self, plan: &PrunePlan, progress: &(dyn Fn(u64) + Sync)) -> Result<Rewritten, StoreError> {
-        let _lock = self.lock_shared()?;
-        let mut unused = plan.unused.clone();
-        let mut new = NewPackWriter { store: self, open: None, sealed: Vec::new(), modified: None };
-        let mut rewritten = Rewritten::default();
-        for planned in plan.with_fate(Fate::Rewrite) {
-            let file = self.open_pack(&planned.id)?;
-            let entries = self.entries_of(&planned.id)?;
-            let kept: Vec<(usize, &PackEntry)> =
-                entries.iter().enumerate().filter(|(number, _)| !planned.may_lose(*number)).collect();
-            for group in kept.chunks(AT_ONCE) {
-                let read: Vec<Option<Bytes>> = group.par_iter().map(|(_, entry)| read_good(&file, entry)).collect();
-                for ((number, entry), stored) in group.iter().zip(read) {
-                    progress(u64::from(entry.header.stored_len));
-                    // Its pack stays then, for `fsck` to see to.
-                    let Some(stored) = stored else { continue };
-                    if rewritten.safe.contains_key(&entry.header.key) {
-                        continue;
-                    }
-                    // Where it goes is known when the pack is complete.
-                    rewritten.safe.insert(entry.header.key, planned.id);
-                    new.add(entry, stored, unused.since(&planned.id, *number), planned.modified)?;
-                }
-            }
-        }
-        let mut known = NewPacks::new();
-        for (sealed, modified, since) in new.finish()? {
-            let place = self.pack_path(&sealed.id);
-            sealed.draft.publish(&place)?;
-            // What moves is as old as it was. If that cannot be said, it only stays longer.
-            let _ = File::open(&place).and_then(|file| file.set_modified(modified));
-            for entry in &sealed.entries {
-                rewritten.safe.insert(entry.header.key, sealed.id);
-            }
-            rewritten.packs.push(sealed.id);
-            rewritten.bytes += sealed.bytes;
-            unused.set(sealed.id, since);
-            known.insert(sealed.id, sealed.entries);
-        }
-        if !known.is_empty() {
-            files::sync_dir(&self.packs_dir())?;
-        }
-        unused.save(&self.unused_path(), &self.index_dir())?;
-        self.refresh(known)?;
-        self.check_copies(plan, &mut rewritten)?;
-        Ok(rewritten)
-    }
-
-    /// Checks a copy of whatever a pack that is to go has and that is needed, in a pack that stays.
-    fn check_copies(&self, plan: &PrunePlan, rewritten: &mut Rewritten) -> Result<(), StoreError> {
-        let going: BTreeSet<PackId> = plan.going().map(|pack| pack.id).collect();
-        let index = self.index()?;
-        for planned in plan.going() {
-            for (number, entry) in self.entries_of(&planned.id)?.iter().enumerate() {
-                let key = entry.header.key;
-                let is_unused = plan.unused.since(&planned.id, number).is_some();
-                if (is_unused && planned.may_lose(number)) || rewritten.safe.contains_key(&key) {
-                    continue;
-                }
-                for copy in index.find(&key).into_iter().filter(|copy| !going.contains(&copy.pack)) {
-                    let file = self.open_pack(&copy.pack)?;
-                    if read_good(&file, &copy.entry).is_some() {
-                        rewritten.safe.insert(key, copy.pack);
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the store's lock, so that nobody else writes or removes.
-    pub fn lock_alone(&self, wait: Wait) -> Result<StoreAlone<'_>, StoreError> {
-        Ok(StoreAlone { store: self, _lock: FileLock::exclusive(&self.lock_path(), wait)? })
-    }
-
     /// The content that nothing needs and that begins as manifests do, each once.
     pub fn unused_manifests(&self, live: &Live) -> Result<Vec<Digest>, StoreError> {
-        let packs = self.read_all_packs()?;
-        let unused = packs.iter().flat_map(|pack| &pack.entries).map(|entry| entry.header.key);
-        let unused: BTreeSet<Key> = unused.filter(|key| !live.has(key)).collect();
-        let maps: Vec<Digest> = unused.iter().filter(|key| key.kind == Kind::Map).map(|key| key.digest).collect();
+        let listed = self.list_packs()?;
+        let unused = |pack: &PackId, kind: Kind| -> Result<Vec<Digest>, StoreError> {
+            let entries = self.footer_entries(pack, &listed[pack])?.map(|(entries, _)| entries).unwrap_or_default();
+            let keys = entries.iter().map(|entry| &entry.header.key).filter(|key| key.kind == kind && !live.has(key));
+            Ok(keys.map(|key| key.digest).collect())
+        };
         // A chunk that a map lists is a part of a file, and of a manifest only as the first.
-        let mut parts = HashSet::new();
-        let mut manifests = Vec::new();
-        for map in &maps {
-            let Ok(keys) = self.keys_of(map) else { continue };
-            if self.begins_as_manifest(map) {
-                manifests.push(*map);
+        let (mut parts, mut manifests) = (KeySet::default(), BTreeSet::new());
+        for pack in listed.keys() {
+            for map in unused(pack, Kind::Map)? {
+                let Ok(keys) = self.keys_of(&map) else { continue };
+                if self.begins_as_manifest(&map) {
+                    manifests.insert(map);
+                }
+                keys.iter().for_each(|key| drop(parts.insert(key)));
             }
-            parts.extend(keys);
         }
-        let single: Vec<&Key> = unused.iter().filter(|key| key.kind == Kind::Chunk && !parts.contains(key)).collect();
-        let found: Vec<Option<Digest>> =
-            single.par_iter().map(|key| self.begins_as_manifest(&key.digest).then_some(key.digest)).collect();
-        manifests.extend(found.into_iter().flatten());
-        Ok(manifests)
+        for pack in listed.keys() {
+            let mut single = unused(pack, Kind::Chunk)?;
+            single.retain(|digest| !parts.has(&Key { kind: Kind::Chunk, digest: *digest }));
+            manifests.par_extend(single.into_par_iter().filter(|digest| self.begins_as_manifest(digest)));
+        }
+        Ok(manifests.into_iter().collect())
     }
 
     fn begins_as_manifest(&self, file: &Digest) -> bool {
@@ -327,95 +221,43 @@ impl Store {
         start.is_ok_and(|bytes| bytes.starts_with(super::mark::MANIFEST))
     }
 
-    fn read_all_packs(&self) -> Result<Vec<FoundPack>, StoreError> {
+    /// Looks at every pack, and keeps nothing of its entries.
+    fn find_packs(&self, live: &Live) -> Result<Vec<FoundPack>, StoreError> {
         let listed: Vec<_> = self.list_packs()?.into_iter().collect();
-        let read = |(id, path): &(PackId, std::path::PathBuf)| {
+        let look = |(id, path): &(PackId, PathBuf)| {
             let fail = |source| StoreError::Read { what: path.display().to_string(), source };
-            let file = match File::open(path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                file => file.map_err(fail)?,
-            };
-            let metadata = file.metadata().map_err(fail)?;
+            let Some((entries, problem)) = self.footer_entries(id, path)? else { return Ok(None) };
+            let metadata = fs::metadata(path).map_err(fail)?;
             let modified = metadata.modified().map_err(fail)?;
-            let (entries, problem) = match pack::read_footer(&file).map_err(fail)? {
-                Ok(footer) if footer.pack_id == *id => (footer.entries, false),
-                Ok(footer) => (footer.entries, true),
-                Err(_) => (pack::scan(&file).map_err(fail)?, true),
-            };
-            Ok(Some(FoundPack { id: *id, bytes: metadata.len(), modified, entries, problem }))
+            let has_unused = entries.iter().any(|entry| !live.has(&entry.header.key));
+            Ok(Some(FoundPack { id: *id, bytes: metadata.len(), modified, has_unused, problem }))
         };
-        let found: Result<Vec<Option<FoundPack>>, StoreError> = listed.par_iter().map(read).collect();
+        let found: Result<Vec<Option<FoundPack>>, StoreError> = listed.par_iter().map(look).collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    fn entries_of(&self, pack: &PackId) -> Result<Vec<PackEntry>, StoreError> {
-        let what = self.pack_path(pack).display().to_string();
-        let file = self.open_pack(pack)?;
-        match pack::read_footer(&file) {
-            Ok(Ok(footer)) => Ok(footer.entries),
-            Ok(Err(problem)) => Err(StoreError::Damaged { pack: *pack, problem }),
-            Err(source) => Err(StoreError::Read { what, source }),
-        }
+    /// The entries of a pack, found one by one where its footer does not read, and whether that is so; none where the
+    /// pack is gone.
+    fn footer_entries(&self, id: &PackId, path: &Path) -> Result<Option<(Vec<PackEntry>, bool)>, StoreError> {
+        let fail = |source| StoreError::Read { what: path.display().to_string(), source };
+        let file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(fail)?,
+        };
+        Ok(Some(match pack::read_footer(&file).map_err(fail)? {
+            Ok(footer) => (footer.entries, footer.pack_id != *id),
+            Err(_) => (pack::scan(&file).map_err(fail)?, true),
+        }))
     }
 
-    fn unused_path(&self) -> std::path::PathBuf {
+    pub(super) fn unused_path(&self) -> std::path::PathBuf {
         self.root().join("unused")
-    }
-}
-
-impl StoreAlone<'_> {
-    /// The second half of what a plan says: removes packs. `live` has what is needed by now; a pack stays if any of that
-    /// would go with it.
-    pub fn remove_packs(self, plan: &PrunePlan, rewritten: &Rewritten, live: &Live) -> Result<Removed, StoreError> {
-        let store = self.store;
-        let listed = store.list_packs()?;
-        let mut removed = Removed::default();
-        let mut going: BTreeMap<PackId, &PlannedPack> = plan.going().map(|pack| (pack.id, pack)).collect();
-        // An earlier collection that was killed may have written the very pack that this one has written again.
-        going.retain(|pack, _| listed.contains_key(pack) && !rewritten.packs.contains(pack));
-        for planned in plan.going().filter(|pack| listed.contains_key(&pack.id) && !rewritten.packs.contains(&pack.id))
-        {
-            let is_safe = |number: usize, entry: &PackEntry| {
-                let key = &entry.header.key;
-                if planned.may_lose(number) && !live.has(key) {
-                    return true;
-                }
-                let copy = rewritten.safe.get(key);
-                copy.is_some_and(|copy| listed.contains_key(copy) && !going.contains_key(copy))
-            };
-            let entries = store.entries_of(&planned.id);
-            // A writer that found something in it has given it another time.
-            let modified = fs::metadata(&listed[&planned.id]).and_then(|metadata| metadata.modified());
-            let may_go = modified.is_ok_and(|modified| modified == planned.modified)
-                && entries
-                    .is_ok_and(|entries| entries.iter().enumerate().all(|(number, entry)| is_safe(number, entry)));
-            if !may_go {
-                going.remove(&planned.id);
-                removed.kept += 1;
-            }
-        }
-        // One that stays may be where another's entry is, never the other way round: so this needs no second look.
-        for (pack, planned) in &going {
-            lock(&store.open_packs).remove(pack);
-            files::remove_file(&store.pack_path(pack))?;
-            removed.packs += 1;
-            removed.bytes += planned.bytes;
-        }
-        if removed.packs > 0 {
-            files::sync_dir(&store.packs_dir())?;
-        }
-        let mut unused = Unused::load(&store.unused_path());
-        let left = store.list_packs()?;
-        unused.retain(|pack| left.contains_key(pack));
-        unused.save(&store.unused_path(), &store.index_dir())?;
-        store.refresh(NewPacks::new())?;
-        Ok(removed)
     }
 }
 
 impl PrunePlan {
     /// The packs that go, in one way or the other.
-    fn going(&self) -> impl Iterator<Item = &PlannedPack> {
+    pub(super) fn going(&self) -> impl Iterator<Item = &PlannedPack> {
         self.packs.iter().filter(|pack| matches!(pack.fate, Fate::Rewrite | Fate::Remove))
     }
 }
@@ -426,12 +268,14 @@ struct FoundPack {
     id: PackId,
     bytes: u64,
     modified: SystemTime,
-    entries: Vec<PackEntry>,
+    /// Whether it has anything that nothing needs.
+    has_unused: bool,
+    /// Whether it does not read well.
     problem: bool,
 }
 
 impl PlannedPack {
-    fn new(pack: &FoundPack) -> Self {
+    fn new(pack: &FoundPack, entries: usize) -> Self {
         Self {
             id: pack.id,
             bytes: pack.bytes,
@@ -441,12 +285,13 @@ impl PlannedPack {
             repeated: 0,
             fate: Fate::Keep,
             modified: pack.modified,
-            droppable: Vec::with_capacity(pack.entries.len()),
+            droppable: Bits::of(entries),
         }
     }
 
-    fn may_lose(&self, number: usize) -> bool {
-        self.droppable.get(number).copied().unwrap_or(false)
+    /// Whether an entry may be lost.
+    pub(super) fn may_lose(&self, number: usize) -> bool {
+        self.droppable.get(number)
     }
 
     /// Bytes that writing it anew would give back.
@@ -481,62 +326,6 @@ fn choose_rewrites(packs: &mut [PlannedPack], options: &PruneOptions, grace: i64
     // What is written anew ends in one more of them.
     if small.len() + usize::from(is_rewriting) >= MANY_SMALL {
         small.into_iter().for_each(|pack| pack.fate = Fate::Rewrite);
-    }
-}
-
-/// The stored bytes of an entry if they are what its header says. What a newer version stored in a way of its own is
-/// taken by its CRC.
-fn read_good(file: &File, entry: &PackEntry) -> Option<Bytes> {
-    if codec::is_known(entry.header.codec) && check_entry(file, entry).ok()?.is_some() {
-        return None;
-    }
-    let mut stored = vec![0; entry.header.stored_len as usize];
-    file.read_exact_at(&mut stored, entry.offset).ok()?;
-    (crc32fast::hash(&stored) == entry.header.crc).then(|| stored.into())
-}
-
-/// A new pack, when what is in it was stored last, and since when each entry of it is unused.
-type Rewrite = (SealedPack, SystemTime, Vec<Option<i64>>);
-
-/// Writes entries as they are stored into as many new packs as they need.
-struct NewPackWriter<'s> {
-    store: &'s Store,
-    open: Option<(OpenPack, Vec<Option<i64>>)>,
-    sealed: Vec<Rewrite>,
-    /// The newest pack that something came from since the last pack was sealed.
-    modified: Option<SystemTime>,
-}
-
-impl NewPackWriter<'_> {
-    fn add(
-        &mut self,
-        entry: &PackEntry,
-        stored: Bytes,
-        since: Option<i64>,
-        modified: SystemTime,
-    ) -> Result<(), StoreError> {
-        let (pack, times) = match &mut self.open {
-            Some(open) => open,
-            empty => empty.insert((OpenPack::new(&self.store.packs_dir())?, Vec::new())),
-        };
-        self.modified = self.modified.max(Some(modified));
-        times.push(since);
-        if let Some(batch) = pack.append(entry.header, stored) {
-            batch.write()?;
-        }
-        if pack.bytes() >= PACK_TARGET { self.seal() } else { Ok(()) }
-    }
-
-    fn seal(&mut self) -> Result<(), StoreError> {
-        let Some((pack, times)) = self.open.take() else { return Ok(()) };
-        let modified = self.modified.take().unwrap_or(SystemTime::UNIX_EPOCH);
-        self.sealed.push((pack.close().write_and_seal()?, modified, times));
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<Rewrite>, StoreError> {
-        self.seal()?;
-        Ok(self.sealed)
     }
 }
 

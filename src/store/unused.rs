@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::keys::Bits;
 use crate::files::{self, Durability, FileError};
 use crate::id::{Digest, PackId};
 
@@ -18,7 +19,33 @@ const MAGIC: [u8; 8] = *b"GMLUNUS1";
 pub(super) struct Unused {
     /// The latest time that any collection saw. A clock that shows less went backwards.
     pub(super) latest: i64,
-    packs: BTreeMap<PackId, Vec<Option<i64>>>,
+    packs: BTreeMap<PackId, Times>,
+}
+
+/// The entries of a pack that are unused, by the time since when.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Times {
+    entries: u32,
+    groups: BTreeMap<i64, Bits>,
+}
+
+impl Times {
+    /// The times of a pack's entries; none for those that are in use.
+    pub(super) fn of(since: &[Option<i64>]) -> Self {
+        let mut times = Self { entries: since.len() as u32, groups: BTreeMap::new() };
+        for (entry, time) in since.iter().enumerate() {
+            if let Some(time) = time {
+                times.groups.entry(*time).or_insert_with(|| Bits::of(since.len())).set(entry);
+            }
+        }
+        times
+    }
+
+    /// The latest time that is noted for an entry.
+    fn since(&self, entry: usize) -> Option<i64> {
+        let mut latest_first = self.groups.iter().rev();
+        latest_first.find(|(_, bits)| bits.get(entry)).map(|(time, _)| *time)
+    }
 }
 
 impl Unused {
@@ -34,12 +61,12 @@ impl Unused {
 
     /// Since when an entry is known to be unused; none if it was in use when last looked at.
     pub(super) fn since(&self, pack: &PackId, entry: usize) -> Option<i64> {
-        *self.packs.get(pack)?.get(entry)?
+        self.packs.get(pack)?.since(entry)
     }
 
     /// Notes for each entry of a pack since when it is unused.
-    pub(super) fn set(&mut self, pack: PackId, since: Vec<Option<i64>>) {
-        if since.iter().all(Option::is_none) {
+    pub(super) fn set(&mut self, pack: PackId, since: Times) {
+        if since.groups.is_empty() {
             self.packs.remove(&pack);
         } else {
             self.packs.insert(pack, since);
@@ -55,19 +82,13 @@ impl Unused {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&self.latest.to_le_bytes());
         bytes.extend_from_slice(&(self.packs.len() as u32).to_le_bytes());
-        for (pack, since) in &self.packs {
-            let mut groups: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
-            for (entry, time) in since.iter().enumerate() {
-                let Some(time) = time else { continue };
-                let bits = groups.entry(*time).or_insert_with(|| vec![0; since.len().div_ceil(8)]);
-                bits[entry / 8] |= 1 << (entry % 8);
-            }
+        for (pack, times) in &self.packs {
             bytes.extend_from_slice(pack.as_bytes());
-            bytes.extend_from_slice(&(since.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(&(groups.len() as u32).to_le_bytes());
-            for (time, bits) in groups {
+            bytes.extend_from_slice(&times.entries.to_le_bytes());
+            bytes.extend_from_slice(&(times.groups.len() as u32).to_le_bytes());
+            for (time, bits) in &times.groups {
                 bytes.extend_from_slice(&time.to_le_bytes());
-                bytes.extend_from_slice(&bits);
+                bytes.extend_from_slice(bits.as_bytes());
             }
         }
         let check = Digest::of(&bytes);
@@ -84,24 +105,14 @@ impl Unused {
         let mut unused = Self { latest: i64::from_le_bytes(take(&mut rest)?), packs: BTreeMap::new() };
         for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
             let pack = PackId::from_bytes(take(&mut rest)?);
-            let entries = u32::from_le_bytes(take(&mut rest)?) as usize;
-            let groups = u32::from_le_bytes(take(&mut rest)?);
-            // Each group has a bit for each entry, so a count that is too high ends here.
-            if groups > 0 && rest.len() < entries.div_ceil(8) {
-                return None;
-            }
-            let mut since = vec![None; if groups > 0 { entries } else { 0 }];
-            for _ in 0..groups {
+            let mut times = Times { entries: u32::from_le_bytes(take(&mut rest)?), groups: BTreeMap::new() };
+            for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
                 let time = i64::from_le_bytes(take(&mut rest)?);
-                let (bits, after) = rest.split_at_checked(entries.div_ceil(8))?;
+                let (bits, after) = rest.split_at_checked((times.entries as usize).div_ceil(8))?;
                 rest = after;
-                for (entry, slot) in since.iter_mut().enumerate() {
-                    if bits[entry / 8] & 1 << (entry % 8) != 0 {
-                        *slot = Some(time);
-                    }
-                }
+                times.groups.insert(time, Bits::from_bytes(bits));
             }
-            unused.set(pack, since);
+            unused.set(pack, times);
         }
         rest.is_empty().then_some(unused)
     }
@@ -130,7 +141,10 @@ mod tests {
         ) {
             let mut unused = Unused { latest, ..Unused::default() };
             for (pack, since) in packs {
-                unused.set(PackId::from_bytes(pack), since);
+                for (entry, time) in since.iter().enumerate() {
+                    prop_assert_eq!(Times::of(&since).since(entry), *time);
+                }
+                unused.set(PackId::from_bytes(pack), Times::of(&since));
             }
             let mut bytes = unused.encode();
             prop_assert_eq!(Unused::decode(&bytes), Some(unused));

@@ -40,5 +40,5 @@ pub fn usage(workspace: &Workspace) -> Result<Usage, UpkeepError> {
 pub fn stored_bytes(workspace: &Workspace, artifact: &ArtifactId) -> Result<u64, UpkeepError> {
     let mut live = Live::default();
     live.add(&workspace.store, artifact)?;
-    Ok(workspace.store.bytes_of(&live)?)
+    Ok(live.bytes())
 }

@@ -295,7 +295,11 @@ fn the_grace_period_begins_when_something_is_first_seen_unused() {
     age_packs(&sandbox, 1);
     sandbox.git_ml(&["gc"]).success();
     assert!(has(&sandbox, &gone));
+    // And what was unused before that counts from then.
     age_packs(&sandbox, 100);
+    sandbox.git_ml(&["gc"]).success();
+    assert!(has(&sandbox, &gone));
+    age_notes(&sandbox, 15);
     let last = sandbox.git_ml(&["gc", "--json"]).success().json();
     assert!(last["bytes"]["freed"].as_u64().unwrap() > 40_000);
     assert!(has(&sandbox, &kept) && !has(&sandbox, &gone));

@@ -185,6 +185,27 @@ proptest! {
 }
 
 #[test]
+fn what_was_in_use_again_has_the_whole_grace_period() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let start = SystemTime::now();
+    let on_day = |day: u64| start + Duration::from_secs(day * DAY);
+    let plan_on = |day: u64, named: &[ArtifactId]| {
+        let plan = store.plan_prune(&mark(&store, named.iter().copied()), &options(on_day(day), 14, 0.0)).unwrap();
+        store.note_unused(&plan).unwrap();
+        plan
+    };
+    let files = BTreeSet::from([7]);
+    let artifact = add_on_day(&store, &files, start);
+    assert!(!plan_on(0, &[]).has_work());
+    // Stored and named again on the same day, which no collection sees, and forgotten once more.
+    assert_eq!(add_on_day(&store, &files, start), artifact);
+    assert!(!plan_on(14, &[]).has_work(), "it was not unused all the time");
+    assert!(!plan_on(27, &[]).has_work());
+    assert_eq!(plan_on(28, &[]).with_fate(Fate::Remove).count(), 1);
+}
+
+#[test]
 fn the_parts_of_a_huge_file_and_of_a_huge_manifest_stay() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();
