@@ -131,6 +131,48 @@ hex_id! {
     RunId, 16
 }
 
+/// A model that MLflow's client logged: `m-` and 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LoggedModelId([u8; 16]);
+
+impl LoggedModelId {
+    /// A new id.
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().into_bytes())
+    }
+}
+
+impl fmt::Display for LoggedModelId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("m-")?;
+        write_hex(&self.0, formatter)
+    }
+}
+
+impl FromStr for LoggedModelId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let digits = text.strip_prefix("m-").unwrap_or_default();
+        parse_hex(digits).map(Self).map_err(|error| ParseIdError { text: text.chars().take(80).collect(), ..error })
+    }
+}
+
+impl TryFrom<String> for LoggedModelId {
+    type Error = ParseIdError;
+
+    fn try_from(text: String) -> Result<Self, ParseIdError> {
+        text.parse()
+    }
+}
+
+impl From<LoggedModelId> for String {
+    fn from(id: LoggedModelId) -> Self {
+        id.to_string()
+    }
+}
+
 impl Digest {
     /// The BLAKE3 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -171,6 +213,15 @@ mod tests {
         assert_eq!(digest.to_string(), "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
         for bad in ["", "6437", &digest.to_string().to_uppercase(), &"g".repeat(64), &"é".repeat(32)] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_logged_model_round_trips() {
+        let id = LoggedModelId::generate();
+        assert_eq!(id.to_string().parse::<LoggedModelId>(), Ok(id));
+        for bad in ["", "m-", "m-12", &id.to_string()[2..], &id.to_string().to_uppercase(), &format!("{id}0")] {
+            assert!(bad.parse::<LoggedModelId>().is_err(), "{bad}");
         }
     }
 

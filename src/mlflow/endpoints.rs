@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::error::ApiError;
 use super::http::{Call, Reply};
-use super::{Server, experiments, metrics, runs, search};
+use super::{Server, artifacts, datasets, experiments, logged, metrics, registry, runs, search, versions};
 
 /// Answers one kind of request.
 pub(super) type Answer = fn(&Server, &Call) -> Result<Reply, ApiError>;
@@ -23,6 +23,14 @@ const fn get(path: &'static str, answer: Answer) -> Endpoint {
 
 const fn post(path: &'static str, answer: Answer) -> Endpoint {
     Endpoint { method: Method::POST, path, answer }
+}
+
+const fn patch(path: &'static str, answer: Answer) -> Endpoint {
+    Endpoint { method: Method::PATCH, path, answer }
+}
+
+const fn delete(path: &'static str, answer: Answer) -> Endpoint {
+    Endpoint { method: Method::DELETE, path, answer }
 }
 
 /// The endpoints.
@@ -51,6 +59,42 @@ static ENDPOINTS: &[Endpoint] = &[
     get("2.0/mlflow/metrics/get-history", metrics::history),
     get("2.0/mlflow/metrics/get-history-bulk", metrics::history_bulk),
     get("2.0/mlflow/metrics/get-history-bulk-interval", metrics::history_bulk_interval),
+    post("2.0/mlflow/runs/log-model", logged::log_model),
+    get("2.0/mlflow/artifacts/list", artifacts::list),
+    post("2.0/mlflow/runs/log-inputs", datasets::log_inputs),
+    post("2.0/mlflow/runs/outputs", datasets::log_outputs),
+    post("2.0/mlflow/experiments/search-datasets", datasets::search),
+    post("2.0/mlflow/logged-models", logged::create),
+    post("2.0/mlflow/logged-models/search", logged::search),
+    get("2.0/mlflow/logged-models/{model_id}", logged::get),
+    patch("2.0/mlflow/logged-models/{model_id}", logged::finalize),
+    delete("2.0/mlflow/logged-models/{model_id}", logged::delete),
+    patch("2.0/mlflow/logged-models/{model_id}/tags", logged::set_tags),
+    delete("2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", logged::delete_tag),
+    post("2.0/mlflow/logged-models/{model_id}/params", logged::log_params),
+    get("2.0/mlflow/logged-models/{model_id}/artifacts/directories", logged::list_files),
+    post("2.0/mlflow/registered-models/create", registry::create),
+    get("2.0/mlflow/registered-models/get", registry::get),
+    patch("2.0/mlflow/registered-models/update", registry::update),
+    post("2.0/mlflow/registered-models/rename", registry::rename),
+    delete("2.0/mlflow/registered-models/delete", registry::delete),
+    get("2.0/mlflow/registered-models/search", registry::search),
+    post("2.0/mlflow/registered-models/set-tag", registry::set_tag),
+    delete("2.0/mlflow/registered-models/delete-tag", registry::delete_tag),
+    post("2.0/mlflow/registered-models/alias", registry::set_alias),
+    delete("2.0/mlflow/registered-models/alias", registry::delete_alias),
+    get("2.0/mlflow/registered-models/alias", registry::get_by_alias),
+    get("2.0/mlflow/registered-models/get-latest-versions", versions::get_latest),
+    post("2.0/mlflow/registered-models/get-latest-versions", versions::get_latest),
+    post("2.0/mlflow/model-versions/create", versions::create),
+    get("2.0/mlflow/model-versions/get", versions::get),
+    patch("2.0/mlflow/model-versions/update", versions::update),
+    delete("2.0/mlflow/model-versions/delete", versions::delete),
+    get("2.0/mlflow/model-versions/search", versions::search),
+    post("2.0/mlflow/model-versions/transition-stage", versions::transition),
+    get("2.0/mlflow/model-versions/get-download-uri", versions::download_uri),
+    post("2.0/mlflow/model-versions/set-tag", versions::set_tag),
+    delete("2.0/mlflow/model-versions/delete-tag", versions::delete_tag),
 ];
 
 /// An endpoint that was found, with the values of the segments that it leaves open.

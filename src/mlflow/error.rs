@@ -6,9 +6,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::http::Reply;
-use crate::files::FileError;
+use crate::files::{FileError, LockError};
 use crate::git::GitError;
-use crate::registry::RegistryError;
 use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::TrackError;
@@ -112,4 +111,4 @@ macro_rules! internal {
     };
 }
 
-internal!(FileError, GitError, RegistryError, StoreError, TrackError);
+internal!(FileError, GitError, LockError, StoreError, TrackError);

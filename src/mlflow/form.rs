@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use super::datasets::{ModelForm, ModelUses};
 use super::message::Number;
 use crate::run::{Experiment, Run, RunDataset, RunStatus};
 
@@ -65,15 +66,18 @@ pub(super) struct RunForm<'r> {
     info: RunInfo<'r>,
     data: RunData<'r>,
     inputs: RunInputs<'r>,
+    #[serde(skip_serializing_if = "RunOutputs::is_empty")]
+    outputs: RunOutputs<'r>,
 }
 
 impl<'r> RunForm<'r> {
-    pub(super) fn new(run: &'r Run, experiment: &'r ExperimentForm) -> Self {
+    pub(super) fn new(run: &'r Run, experiment: &'r ExperimentForm, uses: &'r ModelUses) -> Self {
         let info = RunInfo::new(run, experiment);
         Self {
             info,
             data: RunData { metrics: Metrics(run), params: Params(run), tags: Tags(run) },
-            inputs: RunInputs::of(run),
+            inputs: RunInputs::of(run, uses),
+            outputs: RunOutputs { model_outputs: uses.made_by(run) },
         }
     }
 }
@@ -208,6 +212,19 @@ pub(super) fn tag_value<'r>(run: &'r Run, key: &str) -> Option<Cow<'r, str>> {
 struct RunInputs<'r> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_inputs: Vec<DatasetInput<'r>>,
+    #[serde(skip_serializing_if = "<[ModelForm]>::is_empty")]
+    model_inputs: &'r [ModelForm],
+}
+
+#[derive(Debug, Serialize)]
+struct RunOutputs<'r> {
+    model_outputs: &'r [ModelForm],
+}
+
+impl RunOutputs<'_> {
+    fn is_empty(&self) -> bool {
+        self.model_outputs.is_empty()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -230,7 +247,7 @@ struct DatasetForm<'r> {
 }
 
 impl<'r> RunInputs<'r> {
-    fn of(run: &'r Run) -> Self {
+    fn of(run: &'r Run, uses: &'r ModelUses) -> Self {
         let input = |dataset: &'r RunDataset| DatasetInput {
             tags: dataset.tags.iter().map(|(key, value)| Pair { key, value }).collect(),
             dataset: DatasetForm {
@@ -242,7 +259,7 @@ impl<'r> RunInputs<'r> {
                 profile: dataset.profile.as_deref(),
             },
         };
-        Self { dataset_inputs: run.datasets.iter().map(input).collect() }
+        Self { dataset_inputs: run.datasets.iter().map(input).collect(), model_inputs: uses.read_by(run) }
     }
 }
 

@@ -14,7 +14,8 @@ use super::message::{self, Field, Kind, Number, Whole, invalid_value, need, opti
 use super::paging::Page;
 use super::runs::{PairMessage, check_run_active, either, set_tag_of};
 use super::validate;
-use crate::run::{Point, Run, RunChange};
+use crate::id::LoggedModelId;
+use crate::run::{ModelMetric, Point, Run, RunChange};
 
 /// Points that a history gives at once where no number is asked for, over several runs.
 const MAX_BULK: usize = 25_000;
@@ -34,9 +35,25 @@ struct MetricMessage<'m> {
     timestamp: Option<Whole>,
     #[serde(default)]
     step: Option<Whole>,
+    #[serde(borrow, default)]
+    model_id: Option<Cow<'m, str>>,
+    #[serde(borrow, default)]
+    dataset_name: Option<Cow<'m, str>>,
+    #[serde(borrow, default)]
+    dataset_digest: Option<Cow<'m, str>>,
 }
 
 impl MetricMessage<'_> {
+    /// What it says of a logged model, if it is about one.
+    fn measured(&self, run_id: &str) -> Option<(LoggedModelId, ModelMetric)> {
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
+        let model_id = self.model_id.as_deref()?.parse().ok()?;
+        let (name, Point { step, time, value }) = self.point("").ok()?;
+        let (dataset, dataset_digest) = (text(&self.dataset_name), text(&self.dataset_digest));
+        let (name, run) = (name.to_owned(), Some(run_id.to_owned()));
+        Some((model_id, ModelMetric { name, value, step, time, run, dataset, dataset_digest }))
+    }
+
     /// The point, with the metric's name; `path` is where it stands in the request.
     fn point(&self, path: &str) -> Result<(&str, Point), ApiError> {
         let at = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
@@ -81,6 +98,9 @@ pub(super) fn log_metric(server: &Server, call: &Call) -> Result<Reply, ApiError
         change.add_point(key, point);
         Ok(Some(change))
     })?;
+    if let Some(measured) = message.metric.measured(run_id) {
+        server.measure(&[measured])?;
+    }
     Ok(Reply::empty())
 }
 
@@ -167,6 +187,8 @@ pub(super) fn log_batch(server: &Server, call: &Call) -> Result<Reply, ApiError>
         change.params.retain(|(key, _)| !run.params.contains_key(key));
         Ok((change != RunChange::default()).then_some(change))
     })?;
+    let measured: Vec<_> = metrics.iter().filter_map(|metric| metric.measured(run_id)).collect();
+    server.measure(&measured)?;
     Ok(Reply::empty())
 }
 

@@ -18,20 +18,33 @@
 //! | `validate` | names, lengths and numbers that MLflow takes |
 //! | `filter`, `paging` | its language for filters and orders, its pages |
 //! | `experiments`, `runs`, `metrics`, `search` | the endpoints of these names |
+//! | `artifacts`, `multipart` | files, streamed to and from runs, logged models and versions |
+//! | `logged` | logged models |
+//! | `registry`, `versions`, `sources` | registered models, their versions, and what versions are made of |
+//! | `datasets` | what runs read and made |
+//! | `shelf` | what is remembered of models |
 
+mod artifacts;
+mod datasets;
 mod endpoints;
 mod error;
 mod experiments;
 mod filter;
 mod form;
 mod http;
+mod logged;
 mod message;
 mod metrics;
+mod multipart;
 mod paging;
+mod registry;
 mod runs;
 mod search;
+mod shelf;
+mod sources;
 mod tracking;
 mod validate;
+mod versions;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -47,6 +60,7 @@ use tokio::sync::oneshot;
 
 use self::experiments::Experiments;
 use self::http::{Access, Reply};
+use self::shelf::Shelf;
 use self::tracking::Tracking;
 use crate::id::RunId;
 use crate::run::{RunError, RunStatus};
@@ -117,6 +131,8 @@ pub(crate) struct Server {
     tracking: Tracking,
     /// Its experiments.
     experiments: Experiments,
+    /// What is remembered of models.
+    shelf: Shelf,
 }
 
 /// A server at work, on threads of its own.
@@ -146,7 +162,8 @@ impl Serving {
         let address = listener.local_addr().map_err(listen)?;
         let tracking = Tracking::new(Arc::clone(&workspace), inside);
         let experiments = Experiments::new(Arc::clone(&workspace));
-        let server = Arc::new(Server { workspace, access, user, machine, tracking, experiments });
+        let shelf = Shelf::default();
+        let server = Arc::new(Server { workspace, access, user, machine, tracking, experiments, shelf });
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&server);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -227,6 +244,7 @@ fn router(server: Arc<Server>) -> Router {
     Router::new()
         .route("/health", get(|| async { Reply::text("OK") }))
         .route("/version", get(|| async { Reply::text(MLFLOW_VERSION) }))
+        .merge(artifacts::routes())
         .fallback(http::answer)
         .layer(from_fn_with_state(Arc::clone(&server), http::guard))
         .with_state(server)

@@ -67,7 +67,7 @@ pub(super) fn reply(server: &Server, run: &Run) -> Result<Reply, ApiError> {
         run: RunForm<'r>,
     }
     let experiment = ExperimentForm::new(&server.experiments.of(run.experiment.as_deref())?);
-    Ok(Reply::json(&OneRun { run: RunForm::new(run, &experiment) }))
+    Ok(Reply::json(&OneRun { run: RunForm::new(run, &experiment, &server.model_uses()?) }))
 }
 
 pub(super) fn create(server: &Server, call: &Call) -> Result<Reply, ApiError> {

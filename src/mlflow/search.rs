@@ -76,9 +76,10 @@ pub(super) fn search(server: &Server, call: &Call) -> Result<Reply, ApiError> {
         first.unwrap_or_else(newest_first)
     });
     let next_page_token = page.cut(&mut found);
+    let uses = server.model_uses()?;
     let form = |entry| {
         let Entry { run, .. }: &Entry = entry;
-        Some(RunForm::new(run, experiments.get(&run.experiment.as_deref())?))
+        Some(RunForm::new(run, experiments.get(&run.experiment.as_deref())?, &uses))
     };
     let runs = found.iter().filter_map(form).collect();
     Ok(Reply::json(&Found { runs, next_page_token }))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::error::ApiError;
 use crate::id::{CommitId, RunId};
-use crate::run::{Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun};
+use crate::run::{COMMIT_LINE, Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun};
 use crate::track::Workspace;
 
 /// How long a run that ended is kept open for what its client adds right after the end.
@@ -355,6 +355,9 @@ impl Tracking {
         for commit in self.workspace.repository.first_parents(tip, MAX_STEPS)? {
             if Some(commit.id) == before {
                 return Ok(Some(ids));
+            }
+            if commit.message.lines().any(|line| line.starts_with(COMMIT_LINE)) {
+                continue;
             }
             let Some(run_id) = commit.message.lines().find_map(|line| line.strip_prefix("run ")?.parse::<RunId>().ok())
             else {

@@ -173,9 +173,10 @@ fn place_of(file: &HistoryFile<'_>) -> String {
     }
 }
 
-/// Whether a file of this name may name artifacts: a pointer, a run's record, a version of the registry.
+/// Whether a file of this name may name artifacts: a pointer, the record of a run or of a logged model, a version of the
+/// registry.
 fn is_wanted(name: &[u8]) -> bool {
-    if name.ends_with(POINTER_SUFFIX.as_bytes()) || name == b"run.toml" {
+    if name.ends_with(POINTER_SUFFIX.as_bytes()) || matches!(name, b"run.toml" | b"model.toml") {
         return true;
     }
     let number = name.strip_suffix(b".toml").unwrap_or_default();

@@ -42,6 +42,9 @@ pub struct VersionAbout {
     /// The stage of MLflow's older clients: `Staging`, `Production` or `Archived`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
+    /// When it came to that stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Timestamp>,
     /// The run as MLflow's client named it, where it is none of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreign_run: Option<String>,

@@ -78,8 +78,9 @@ impl Registry<'_> {
         if !workspace.store.has_artifact(&artifact.id)? {
             return Err(RegistryError::NotStored { target: artifact.target.clone() });
         }
-        let run = self.run_of(artifact)?;
-        let identity = workspace.repository.identity()?;
+        // Who makes a version anew names the run, and to look through all of them for one takes time.
+        let run = if anew && artifact.run.is_none() { None } else { self.run_of(artifact)? };
+        let identity = self.author()?;
         let mut version = Version {
             model: model.to_owned(),
             version: 0,
@@ -288,7 +289,7 @@ impl Registry<'_> {
             let Some(Wanted { edits, message }) = decide(expected.map(|tip| Tree { repository, tip }))? else {
                 return Ok(None);
             };
-            let author = repository.identity()?;
+            let author = self.author()?;
             let commit = RefCommit {
                 reference: REGISTRY_REF,
                 expected,

@@ -20,7 +20,7 @@ pub use version::{Model, Version};
 
 use std::collections::BTreeMap;
 
-use crate::git::GitError;
+use crate::git::{GitError, Identity};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -172,12 +172,23 @@ pub struct ChangedVersion {
 #[derive(Debug)]
 pub struct Registry<'w> {
     workspace: &'w Workspace,
+    author: Option<Identity>,
 }
 
 impl<'w> Registry<'w> {
     /// The registry of a repository.
     pub fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace }
+        Self { workspace, author: None }
+    }
+
+    /// The same, where `author` makes the changes.
+    pub fn signed(workspace: &'w Workspace, author: Identity) -> Self {
+        Self { workspace, author: Some(author) }
+    }
+
+    /// Who makes changes: by default the user that git knows, who has to be known.
+    fn author(&self) -> Result<Identity, RegistryError> {
+        Ok(self.author.clone().map_or_else(|| self.workspace.repository.identity(), Ok)?)
     }
 
     /// All models, sorted by name; an error if any is not valid.

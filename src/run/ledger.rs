@@ -263,14 +263,14 @@ fn edit(run_id: &RunId, name: &str, content: Vec<u8>) -> TreeEdit {
 
 /// What is to be committed on top of the tip.
 #[derive(Debug, Clone)]
-struct Change {
-    edits: Vec<TreeEdit>,
-    message: String,
-    parents: Vec<CommitId>,
+pub(super) struct Change {
+    pub(super) edits: Vec<TreeEdit>,
+    pub(super) message: String,
+    pub(super) parents: Vec<CommitId>,
 }
 
 /// Says what is to be committed on top of a tip, if anything.
-type Decide<'d> = &'d mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>;
+pub(super) type Decide<'d> = &'d mut dyn FnMut(Option<&CommitId>) -> Result<Option<Change>, RunError>;
 
 /// Many runs may end at once: taking turns spares them most of the trying again. It is not needed to be right, so a
 /// lock that cannot be had is no reason to lose a run.
@@ -280,7 +280,7 @@ fn take_turn(workspace: &Workspace) -> Option<FileLock> {
 }
 
 /// Commits what `decide` wants on top of the tip it is given, and asks it again when the tip has moved.
-fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Result<(), RunError> {
+pub(super) fn change(workspace: &Workspace, author: &Identity, decide: Decide<'_>) -> Result<(), RunError> {
     let _turn = take_turn(workspace);
     let repository = &workspace.repository;
     let mut tries = 0;

@@ -11,7 +11,7 @@ use super::collect::{Changed, Collector, Content};
 use super::event::End;
 use super::live::{self, now};
 use super::log_text::{self, BOUNDS};
-use super::{Run, RunDataset, RunError, RunStatus, ledger, served, smaller_is_better};
+use super::{Run, RunDataset, RunError, RunStatus, ledger, served, smaller_is_better, uploads};
 use crate::id::RunId;
 use crate::track::Workspace;
 
@@ -26,6 +26,11 @@ pub(super) fn settle(
     let mut content = collector.finish(watch)?;
     let log =
         log_text::read(folder, BOUNDS).map_err(|source| RunError::Read { path: folder.join(log_text::LOG), source })?;
+    let uploads = uploads::keep(workspace, folder)?;
+    for output in uploads.iter().flat_map(|uploads| &uploads.outputs) {
+        content.outputs.retain(|known| known.name != output.name);
+        content.outputs.push(output.clone());
+    }
     let run = match served::is_reopened(folder) {
         true => {
             // Others may have changed the record since.
