@@ -42,9 +42,8 @@ impl Run {
     pub fn has_the_beginning_of(&self, other: &Self) -> bool {
         let beginning = |run: &Self| {
             let code = (run.commit, run.snapshot, run.dirty, run.branch.clone());
-            let who: [String; 2] = [run.user.clone(), run.host.clone()];
             let command: (Vec<String>, Option<RelPath>) = (run.command.clone(), run.folder.clone());
-            (run.id, run.started, code, who, command)
+            (run.id, run.started, code, run.host.clone(), command)
         };
         beginning(self) == beginning(other)
     }

@@ -8,6 +8,9 @@ use toml::{Table, Value};
 /// Which of two sides goes before the other where both changed the same field to different values.
 pub(super) type Newer<'n> = &'n mut dyn FnMut() -> Ordering;
 
+/// The field that goes with another file, the series: of two it is taken as a whole, as that is.
+const WHOLE: &str = "metrics";
+
 /// Merges two versions of a record of which `base` is the last one that both had. None where one of them is not TOML.
 ///
 /// What one side changed is taken; tables, such as tags, are merged key by key, and a key with a value goes before one
@@ -23,17 +26,18 @@ fn merge_tables(base: &Table, ours: &Table, theirs: &Table, is_inner: bool, newe
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let mut merged = Table::new();
     for key in keys {
-        let value = merge_values(base.get(key), ours.get(key), theirs.get(key), is_inner, newer);
+        let is_whole = !is_inner && key == WHOLE;
+        let values = [base.get(key), ours.get(key), theirs.get(key)];
+        let value = merge_values(values, is_inner, is_whole, newer);
         merged.extend(value.map(|value| (key.clone(), value)));
     }
     merged
 }
 
 fn merge_values(
-    base: Option<&Value>,
-    ours: Option<&Value>,
-    theirs: Option<&Value>,
+    [base, ours, theirs]: [Option<&Value>; 3],
     is_inner: bool,
+    is_whole: bool,
     newer: Newer<'_>,
 ) -> Option<Value> {
     // Text, since a value that is not a number is not equal to itself.
@@ -45,7 +49,7 @@ fn merge_values(
         return theirs.cloned();
     }
     match (ours, theirs) {
-        (Some(Value::Table(ours)), Some(Value::Table(theirs))) => {
+        (Some(Value::Table(ours)), Some(Value::Table(theirs))) if !is_whole => {
             let empty = Table::new();
             let base = base.and_then(Value::as_table).unwrap_or(&empty);
             Some(Value::Table(merge_tables(base, ours, theirs, true, newer)))
@@ -96,6 +100,14 @@ mod tests {
         let theirs = "[tags]\na = \"3\"\nb = \"3\"\ny = \"1\"\n";
         assert_eq!(merged(base, ours, theirs), "[tags]\na = \"3\"\nb = \"2\"\nx = \"1\"\ny = \"1\"\n");
         assert_eq!(merged("", "[tags]\na = \"1\"\n", "[tags]\nb = \"2\"\n"), "[tags]\na = \"1\"\nb = \"2\"\n");
+    }
+
+    #[test]
+    fn metrics_are_those_of_one_side_as_the_series_is() {
+        let ours = "[metrics.loss]\nlast = 1\n[metrics.extra]\nlast = 2\n";
+        let theirs = "[metrics.loss]\nlast = 3\n[metrics.other]\nlast = 4\n";
+        let taken = "[metrics.extra]\nlast = 2\n\n[metrics.loss]\nlast = 1\n";
+        assert_eq!(merged("[metrics.loss]\nlast = 0\n", ours, theirs), taken);
     }
 
     #[test]

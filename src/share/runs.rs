@@ -82,7 +82,7 @@ pub fn push(exchange: &Exchange<'_>, decide: Decide<'_>) -> Result<(Received, Se
                 (uncommitted, None) => *decision.insert(decide(uncommitted, plan.has_news())?),
             };
             // Code that stayed here before and may go now goes, even where there is nothing else to send.
-            if !plan.has_news() && !(with_code && plan.uncommitted > 0) {
+            if !plan.has_news() && (!with_code || plan.uncommitted == 0) {
                 return Ok((received, Sent::default()));
             }
             if !with_code {

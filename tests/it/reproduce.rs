@@ -250,6 +250,42 @@ fn nothing_is_left_after_a_signal_and_a_kill_is_cleared_away_by_the_next() {
 }
 
 #[test]
+fn a_native_training_is_trained_again_with_the_recipe_and_data_of_then() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ml.toml", "[experiments.cnn]\nmodel = \"cnn\"\ndata = \"data/x\"\nlr = 0.5\n");
+    sandbox.write("data/x/images", "some bytes");
+    sandbox.git_ml(&["track", "data/x"]).success();
+    sandbox.git_ml(&["trust"]).success();
+    sandbox.commit("Describe an experiment");
+    // What comes out follows from the recipe, the data and a file that nobody knows of.
+    let luck = sandbox.root().join("luck");
+    fs::write(&luck, "1").unwrap();
+    sandbox.fake_worker(&format!(
+        "case $1 in --version) printf 'git-ml-torch 0\\nlibtorch 9.9.9\\n'; exit;; esac\n\
+         output=$(sed -n 's/.*\"output\": \"\\(.*\\)\".*/\\1/p' \"$2\")\nmkdir \"$output\"\n\
+         grep -E '\"(lr|artifact|threads|epochs)\"' \"$2\" > \"$output/weights\"\n\
+         echo \"{{\\\"metrics\\\": {{\\\"test_accuracy\\\": 0.$(cat '{}')}}}}\" >> \"$GIT_ML_LOG\"",
+        luck.display()
+    ));
+    sandbox.git_ml(&["train", "cnn", "--name", "one", "-p", "epochs=2"]).success();
+    sandbox.write("ml.toml", "[experiments.cnn]\nmodel = \"mlp\"\ndata = \"data/x\"\n");
+    sandbox.write("data/x/images", "other bytes");
+    sandbox.git_ml(&["track", "data/x"]).success();
+    sandbox.commit("Go on");
+    let told = sandbox.git_ml(&["reproduce", "one", "--json"]).success().json();
+    assert_eq!(told["verdict"], "identical", "{told}");
+    let [one, other] = ["one", told["reproduction"].as_str().unwrap()].map(|name| run_named(&sandbox, name));
+    assert_eq!(
+        (&other["params"], &other["inputs"], &other["outputs"]),
+        (&one["params"], &one["inputs"], &one["outputs"])
+    );
+    fs::write(&luck, "2").unwrap();
+    assert_eq!(sandbox.git_ml(&["reproduce", "one"]).exit_code(), 3);
+    sandbox.git_ml(&["reproduce", "one", "--tolerance", "0.2"]).success();
+    assert_nothing_is_left(&sandbox);
+}
+
+#[test]
 fn the_work_tree_can_be_kept() {
     let sandbox = Sandbox::new();
     sandbox.write("train.sh", "echo made > made.txt\n");
