@@ -204,7 +204,9 @@ impl Store {
                 if self.begins_as_manifest(&map) {
                     manifests.insert(map);
                 }
-                keys.iter().for_each(|key| drop(parts.insert(key)));
+                for key in &keys {
+                    parts.insert(key);
+                }
             }
         }
         for pack in listed.keys() {
