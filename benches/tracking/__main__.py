@@ -39,6 +39,8 @@ def main():
             subprocess.run(["rustc", "-O", "--edition", "2024", "-o", replay, HERE / "replay.rs"], check=True)
             records = record(folder, options.runs)
             for name, start in (("MLflow", start_mlflow), ("git-ml", start_git_ml)):
+                if name not in options.servers:
+                    continue
                 if name == "MLflow" and options.mlflow is None:
                     say("MLflow is not there, and is left out: scripts/trackers install")
                     continue
@@ -73,6 +75,7 @@ def arguments():
     parser.add_argument("--dvc", type=Path, help="which dvc [default: that of scripts/dvc, then the PATH]")
     parser.add_argument("--synthetic", type=Path, help="the example synthetic_repo [default: target/release/examples]")
     parser.add_argument("--runs", type=int, default=1000, help="runs that are logged to each server")
+    parser.add_argument("--servers", type=lambda text: text.split(","), default=["MLflow", "git-ml"], help="which servers")
     parser.add_argument("--rows", type=lambda text: text.split(","), default=["server", "log", "wrapper", "query"])
     parser.add_argument("--dir", type=Path, default=None, help="where all of it happens")
     parser.add_argument("--json", type=Path, help="a file for all figures")
@@ -184,7 +187,10 @@ def measure_server(start, options, folder, replay, records):
             figures = {"ready_s": ready[-1], "replays": []}
             for name in ("log", "search", "get"):
                 before = processor_seconds(server.pid)
-                done = subprocess.run([replay, f"127.0.0.1:{port}", records[name], folder / "ids"], capture_output=True, text=True, check=True)
+                command = [replay, f"127.0.0.1:{port}", records[name], folder / "ids"]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode != 0:
+                    raise SystemExit(f"the replay of {name} failed: {done.stderr.strip()}")
                 taken = json.loads(done.stdout)
                 taken["name"] = name
                 taken["processor_s"] = processor_seconds(server.pid) - before

@@ -52,6 +52,20 @@ pub fn write_seeds(folder: &Path) {
     );
     write("pointer", "folder", pointer.as_bytes());
     write("pointer", "conflict", format!("<<<<<<< HEAD\n{pointer}=======\n>>>>>>> other\n").as_bytes());
+    // A scalar as a float, and one as a tensor for the plugin `scalars`.
+    let float = b"\x09\0\0\0\0\0\x40\x8f\x40\x10\x03\x2a\x0d\x0a\x0b\x0a\x04loss\x15\0\0\0\x3f";
+    let tensor = b"\x10\x04\x2a\x1d\x0a\x1b\x0a\x01a\x42\x08\x08\x01\x2a\x04\0\0\0\x3f\x4a\x0b\x0a\x09\x0a\x07scalars";
+    write("events", "framed", &[&[1, float.len() as u8], &float[..], &[tensor.len() as u8], tensor].concat());
+    let file = [float.as_slice(), tensor].map(git_ml::formats::tfrecord::framed).concat();
+    write("events", "whole", &[&[0], &file[..]].concat());
+    let history = b"\x12\x14\x0a\x0e\x0a\x04loss\x82\x01\x030.5\0\x12\x02\x08\x07";
+    let run = b"\x8a\x01\x0c\x0a\x03abc\x42\x05hello";
+    write("wandb", "framed", &[&[1, history.len() as u8], &history[..], &[run.len() as u8], run].concat());
+    let file = git_ml::formats::wandb::frame(&[history.to_vec(), run.to_vec()]);
+    write("wandb", "whole", &[&[0], &file[..]].concat());
+    write("csv_log", "keras", b"epoch,accuracy,loss\n0,0.5,1.25\n1,NA,\"[1.0, 2.0]\"\n");
+    write("csv_log", "lightning", b"epoch,step,train_loss,val_loss\r\n0,49,0.5,\r\n0,99,,0.25\r\n");
+    write("csv_log", "hparams", b"lr: 0.001\nmodel:\n  layers: [1, 2]\n");
     for (number, query) in [
         "metrics.accuracy > 0.9 and params.optimizer = 'adam'",
         "status in ('finished', \"failed\") or not tags.`a b` like '%x%'",

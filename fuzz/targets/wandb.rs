@@ -1,0 +1,28 @@
+//! A file of W&B's, whole and in pieces: both give the same.
+#![no_main]
+
+use git_ml::formats::wandb::{RunFile, frame};
+use git_ml_fuzz::Input;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut input = Input(bytes);
+    // A fuzzer does not hit upon checksums: either the records are framed here, or the file is as it is.
+    let file = match input.byte() {
+        0 => input.0.to_vec(),
+        _ => {
+            let mut records = Vec::new();
+            while !input.0.is_empty() {
+                let length = usize::from(input.byte());
+                records.push(input.take(length).to_vec());
+            }
+            frame(&records)
+        }
+    };
+    let read = |piece: usize| {
+        let (mut reader, mut found) = (RunFile::new(), Vec::new());
+        file.chunks(piece).for_each(|piece| reader.feed(piece, &mut |entry| found.push(format!("{entry:?}"))));
+        (found, reader.losses(), reader.fed())
+    };
+    assert_eq!(read(file.len().max(1)), read(11));
+});
