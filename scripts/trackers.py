@@ -286,7 +286,7 @@ def compare_wandb(folder):
         run.log({"loss": 1 / (step + 1), "nest/a": step, "deep": {"b": step * 2}, "word": "text", "nan": math.nan}, step=step * 2)
     run.summary["best"] = 0.99
     print("a line of output")
-    run.save(__file__, policy="now")
+    run.save(__file__, base_path=str(pathlib.Path(__file__).parent), policy="now")
     run.finish()
     repository = new_repository(folder / "repository of W&B")
     imported = as_json(repository, "import", "wandb", str(folder / "wandb"))
