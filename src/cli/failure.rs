@@ -272,6 +272,7 @@ fn serve_hint(error: &ServeError) -> Option<String> {
         ServeError::Listen { .. } => Some("choose another port, or let the system choose with `--port 0`".to_owned()),
         ServeError::NoToken { .. } => Some("write a token to a file and give that with --token-file".to_owned()),
         ServeError::Start(_) => None,
+        ServeError::Track(error) => track_hint(error),
         ServeError::Run(error) => run_hint(error),
     }
 }

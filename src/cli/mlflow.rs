@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::id::Digest;
 use crate::mlflow::{Options, Serving};
-use crate::run::RunStatus;
+use crate::run::{DEFAULT_EXPERIMENT, Ended, Launch, LiveRun, RunStatus, experiment_id};
 
 use super::output::print_line;
 use super::{Context, Failure};
@@ -65,7 +64,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
     let is_new = token.is_some() && args.token_file.is_none();
     let shown = token.clone().filter(|_| is_new);
     let serving = Serving::start(Options {
-        workspace: Arc::new(context.workspace()?),
+        folder: context.folder.clone(),
         host: args.host,
         port: args.port,
         token,
@@ -84,6 +83,44 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
     context.say("stopping");
     // No command of ours is served, so none left anything open.
     Ok(serving.stop(RunStatus::Finished)?)
+}
+
+/// Opens a port for the command of a run, and tells the command of it: a script that uses MLflow then logs to the run
+/// it is in. Without the port the run goes on.
+pub(super) fn serve_run(context: &Context, live: &LiveRun, launch: &Launch) -> (Launch, Option<Serving>) {
+    let mut launch = launch.clone();
+    let serving = Serving::start(Options {
+        folder: context.folder.clone(),
+        host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 0,
+        token: None,
+        user: launch.user.clone(),
+        machine: launch.host.clone(),
+        inside: Some(live.id()),
+    });
+    let serving = match serving {
+        Ok(serving) => serving,
+        Err(error) => {
+            context.warn(&format!("what the command logs through MLflow is not kept: {error}"));
+            return (launch, None);
+        }
+    };
+    let experiment = experiment_id(launch.experiment.as_deref().unwrap_or(DEFAULT_EXPERIMENT));
+    let variables = [
+        ("MLFLOW_TRACKING_URI", serving.url()),
+        ("MLFLOW_RUN_ID", live.id().to_string()),
+        ("MLFLOW_EXPERIMENT_ID", experiment),
+    ];
+    launch.variables.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+    (launch, Some(serving))
+}
+
+/// Ends what was opened for a command that ended.
+pub(super) fn stop_serving(context: &Context, serving: Option<Serving>, ended: Option<&Ended>) {
+    let status = ended.map_or(RunStatus::Failed, |ended| ended.run.status);
+    if let Some(Err(error)) = serving.map(|serving| serving.stop(status)) {
+        context.warn(&format!("a run that the command began is not recorded yet: {error}"));
+    }
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {

@@ -10,7 +10,7 @@ use crate::track::{Workspace, is_model_file};
 
 use super::output::shell_word;
 use super::watch::{Watcher, finish};
-use super::{Context, Failure, key_value, train};
+use super::{Context, Failure, key_value, mlflow, train};
 
 /// Variables of the environment that change what a training does, and that a record keeps.
 const VARIABLES: [&str; 8] = [
@@ -214,9 +214,11 @@ pub(super) fn launch(context: &Context, options: &Options, command: Vec<String>,
 fn follow(context: &Context, workspace: &Workspace, launch: &Launch, inputs: &[RelPath]) -> Result<(), Failure> {
     let live = LiveRun::start_with(workspace, launch, || inputs_from_pointers(workspace, inputs))?;
     context.say(&format!("run {} started", live.name()));
+    let (launch, serving) = mlflow::serve_run(context, &live, launch);
     let mut watcher = Watcher::new(context);
-    let ended = live.supervise(workspace, launch, &mut watcher)?;
-    finish(context, watcher, &ended)
+    let ended = live.supervise(workspace, &launch, &mut watcher);
+    mlflow::stop_serving(context, serving, ended.as_ref().ok());
+    finish(context, watcher, &ended?)
 }
 
 #[cfg(test)]

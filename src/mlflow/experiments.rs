@@ -186,6 +186,7 @@ pub(super) fn create(server: &Server, call: &Call) -> Result<Reply, ApiError> {
     experiment.artifact_location = Some(message.artifact_location).filter(|place| !place.is_empty());
     experiment.tags = message.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
     keep(server, &experiment, "made")?;
+    server.tracking.choose_experiment(&experiment.name)?;
     Ok(Reply::json(&Created { experiment_id: &experiment.id }))
 }
 
@@ -217,7 +218,11 @@ pub(super) fn get_by_name(server: &Server, call: &Call) -> Result<Reply, ApiErro
     let name = need("experiment_name", &message.experiment_name)?;
     let found = server.experiments.all(&server.tracking)?.into_iter().find(|experiment| experiment.name == name);
     let missing = || ApiError::missing(format!("Could not find experiment with name '{name}'"));
-    found.as_ref().map(reply).ok_or_else(missing)
+    let experiment = found.ok_or_else(missing)?;
+    if experiment.removed.is_none() {
+        server.tracking.choose_experiment(&experiment.name)?;
+    }
+    Ok(reply(&experiment))
 }
 
 /// Changes an experiment, which gets a file of its own by that.

@@ -110,7 +110,8 @@ impl<'r> RunInfo<'r> {
             start_time: millis(run.started),
             end_time: run.ended.map(millis),
             artifact_uri: artifact_uri(run, experiment),
-            lifecycle_stage: stage(run.removed.is_some()),
+            // The runs of an experiment go and come back with it.
+            lifecycle_stage: stage(run.removed.is_some() || experiment.lifecycle_stage != stage(false)),
             run_id,
         }
     }

@@ -48,6 +48,7 @@ mod versions;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -55,7 +56,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use self::experiments::Experiments;
@@ -64,7 +66,7 @@ use self::shelf::Shelf;
 use self::tracking::Tracking;
 use crate::id::RunId;
 use crate::run::{RunError, RunStatus};
-use crate::track::Workspace;
+use crate::track::{TrackError, Workspace};
 
 /// The version of MLflow whose protocol this is: clients ask for it to know what a server can do.
 const MLFLOW_VERSION: &str = "3.17.2";
@@ -92,6 +94,9 @@ pub enum ServeError {
         /// The address.
         host: IpAddr,
     },
+    /// The repository cannot be opened.
+    #[error(transparent)]
+    Track(#[from] TrackError),
     /// Runs that ended could not be recorded. Their folders have everything still.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -100,8 +105,8 @@ pub enum ServeError {
 /// What to serve, where, and to whom.
 #[derive(Debug)]
 pub struct Options {
-    /// The repository.
-    pub workspace: Arc<Workspace>,
+    /// A folder of the repository. It is opened when somebody asks for the first time: most commands never do.
+    pub folder: PathBuf,
     /// The address to listen on.
     pub host: IpAddr,
     /// The port; with 0 the system chooses a free one.
@@ -141,49 +146,61 @@ pub(crate) struct Server {
 pub struct Serving {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-    recorder: Option<JoinHandle<()>>,
-    server: Arc<Server>,
+    thread: Option<JoinHandle<Option<Opened>>>,
 }
 
-impl Serving {
-    /// Listens, and answers from then on.
-    pub fn start(options: Options) -> Result<Self, ServeError> {
-        let Options { workspace, host, port, token, user, machine, inside } = options;
-        let access = match token {
-            Some(token) => Access::Token(token),
-            None if host.is_loopback() => Access::Loopback,
-            None => return Err(ServeError::NoToken { host }),
-        };
-        let address = SocketAddr::new(host, port);
-        let listen = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+/// A server that somebody has asked.
+#[derive(Debug)]
+struct Opened {
+    server: Arc<Server>,
+    /// Records the runs that ended.
+    recorder: JoinHandle<()>,
+}
+
+impl Opened {
+    fn new(options: Options, access: Access) -> Result<Self, ServeError> {
+        let Options { folder, user, machine, inside, .. } = options;
+        let workspace = Arc::new(Workspace::discover(&folder)?);
         let tracking = Tracking::new(Arc::clone(&workspace), inside);
         let experiments = Experiments::new(Arc::clone(&workspace));
         let shelf = Shelf::default();
         let server = Arc::new(Server { workspace, access, user, machine, tracking, experiments, shelf });
-        let (stop, stopped) = oneshot::channel();
-        let shared = Arc::clone(&server);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(64)
-            .build()
-            .map_err(ServeError::Start)?;
-        let thread = std::thread::Builder::new()
-            .name("mlflow".to_owned())
-            .spawn(move || {
-                runtime.block_on(serve(shared, listener, stopped));
-                runtime.shutdown_timeout(FAREWELL);
-            })
-            .map_err(ServeError::Start)?;
         let shared = Arc::clone(&server);
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || shared.tracking.record_ended())
             .map_err(ServeError::Start)?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread), recorder: Some(recorder), server })
+        Ok(Self { server, recorder })
+    }
+}
+
+impl Serving {
+    /// Listens, and answers from then on.
+    pub fn start(options: Options) -> Result<Self, ServeError> {
+        let access = match &options.token {
+            Some(token) => Access::Token(token.clone()),
+            None if options.host.is_loopback() => Access::Loopback,
+            None => return Err(ServeError::NoToken { host: options.host }),
+        };
+        let address = SocketAddr::new(options.host, options.port);
+        let listen = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        // Who serves a whole repository wants to hear at once what is wrong with it.
+        let opened = match options.inside {
+            Some(_) => Err((options, access)),
+            None => Ok(Opened::new(options, access)?),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let serving = std::thread::Builder::new().name("mlflow".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build();
+            let runtime = runtime.ok()?;
+            let opened = runtime.block_on(serve(opened, listener, stopped));
+            runtime.shutdown_timeout(FAREWELL);
+            opened
+        });
+        Ok(Self { address, stop: Some(stop), thread: Some(serving.map_err(ServeError::Start)?) })
     }
 
     /// The URL for clients.
@@ -194,34 +211,45 @@ impl Serving {
     /// Answers what is being asked, and nothing more; then records the runs that ended. Those that the served command
     /// began and left open end with `status`.
     pub fn stop(mut self, status: RunStatus) -> Result<(), ServeError> {
-        self.close();
-        let closed = self.server.tracking.close(status);
-        if let Some(recorder) = self.recorder.take() {
-            let _ = recorder.join();
-        }
+        let Some(Opened { server, recorder }) = self.close() else { return Ok(()) };
+        let closed = server.tracking.close(status);
+        let _ = recorder.join();
         Ok(closed?)
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> Option<Opened> {
         if let Some(stop) = self.stop.take() {
             // The thread has ended if it does not listen to this any more.
             let _ = stop.send(());
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.thread.take()?.join().ok()?
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.close();
+        drop(self.close());
     }
 }
 
 /// Answers on a socket until it is told to stop, and a little longer to those who have asked already.
-async fn serve(server: Arc<Server>, listener: TcpListener, stopped: oneshot::Receiver<()>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+async fn serve(
+    opened: Result<Opened, (Options, Access)>,
+    listener: TcpListener,
+    mut stopped: oneshot::Receiver<()>,
+) -> Option<Opened> {
+    let listener = tokio::net::TcpListener::from_std(listener).ok()?;
+    let (opened, first) = match opened {
+        Ok(opened) => (opened, None),
+        Err((options, access)) => {
+            let first = tokio::select! {
+                first = listener.accept() => first.ok()?,
+                _ = &mut stopped => return None,
+            };
+            (Opened::new(options, access).ok()?, Some(first))
+        }
+    };
+    let listener = Waiting { first, listener };
     // A small answer is not to wait for more to come.
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let (begin, mut ending) = tokio::sync::watch::channel(());
@@ -233,10 +261,33 @@ async fn serve(server: Arc<Server>, listener: TcpListener, stopped: oneshot::Rec
         let _ = stopped.await;
         drop(begin);
     };
-    let serving = axum::serve(listener, router(server)).with_graceful_shutdown(ask);
+    let serving = axum::serve(listener, router(Arc::clone(&opened.server))).with_graceful_shutdown(ask);
     tokio::select! {
         _ = serving => {}
         () = farewell => {}
+    }
+    Some(opened)
+}
+
+/// A socket of which the first connection may have been taken already.
+struct Waiting {
+    first: Option<(TcpStream, SocketAddr)>,
+    listener: tokio::net::TcpListener,
+}
+
+impl Listener for Waiting {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        match self.first.take() {
+            Some(first) => first,
+            None => Listener::accept(&mut self.listener).await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::ApiError;
 use crate::id::{CommitId, RunId};
-use crate::run::{COMMIT_LINE, Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun};
+use crate::run::{
+    COMMIT_LINE, DEFAULT_EXPERIMENT, Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun,
+};
 use crate::track::Workspace;
 
 /// How long a run that ended is kept open for what its client adds right after the end.
@@ -29,6 +31,8 @@ pub(super) struct Tracking {
     workspace: Arc<Workspace>,
     /// The run whose command is served: it ends with its process, whatever a client says.
     inside: Option<RunId>,
+    /// Whether a client has begun to log to that one.
+    is_taken: AtomicBool,
     live: RwLock<LiveRuns>,
     recorded: RwLock<Recorded>,
     /// Runs that ended, and when they are to be recorded.
@@ -118,6 +122,7 @@ impl Tracking {
         Self {
             workspace,
             inside,
+            is_taken: AtomicBool::new(false),
             live: RwLock::default(),
             recorded: RwLock::default(),
             ending: Mutex::default(),
@@ -175,13 +180,6 @@ impl Tracking {
         Ok(Runs::new(&self.workspace).series(&id)?.remove(metric).unwrap_or_default())
     }
 
-    /// The live folder of a run, if it has one.
-    pub(super) fn live_folder(&self, run_id: &RunId) -> Result<Option<PathBuf>, ApiError> {
-        let Some(entry) = self.live_entry(run_id)? else { return Ok(None) };
-        let state = lock(&entry.state);
-        Ok(state.served.is_there().then(|| state.served.folder().to_path_buf()))
-    }
-
     /// Begins a run.
     pub(super) fn create(&self, run: Run) -> Result<Arc<Run>, ApiError> {
         let run_id = run.id;
@@ -191,9 +189,33 @@ impl Tracking {
         Ok(shown)
     }
 
+    /// A client in the served command chooses an experiment. The run that it is in belongs to that from then on, if the
+    /// client has not begun to log to it: MLflow's own client goes on with a run in the experiment it chose, and with no
+    /// other.
+    pub(super) fn choose_experiment(&self, name: &str) -> Result<(), ApiError> {
+        let Some(inside) = self.inside.filter(|_| !self.is_taken.load(Ordering::SeqCst)) else { return Ok(()) };
+        let name = if name == DEFAULT_EXPERIMENT { "" } else { name };
+        self.change_run(&inside.to_string(), &mut |run| {
+            let is_same = run.experiment.as_deref().unwrap_or_default() == name;
+            Ok((!is_same).then(|| RunChange { experiment: Some(name.to_owned()), ..RunChange::default() }))
+        })?;
+        Ok(())
+    }
+
     /// Changes a run in the way that `decide` says, who sees it as it is. A recorded run is opened again for it. When this
     /// returns, the change is on the disk.
     pub(super) fn change(
+        &self,
+        run_id: &str,
+        decide: &mut dyn FnMut(&Run) -> Result<Option<RunChange>, ApiError>,
+    ) -> Result<Arc<Run>, ApiError> {
+        if self.inside.is_some_and(|inside| run_id == inside.to_string()) {
+            self.is_taken.store(true, Ordering::SeqCst);
+        }
+        self.change_run(run_id, decide)
+    }
+
+    fn change_run(
         &self,
         run_id: &str,
         decide: &mut dyn FnMut(&Run) -> Result<Option<RunChange>, ApiError>,
@@ -432,7 +454,7 @@ impl Tracking {
     fn end(&self, run_id: &RunId, status: RunStatus) -> Result<(), RunError> {
         let Some(entry) = self.live_entry(run_id)? else { return Ok(()) };
         let mut state = lock(&entry.state);
-        if !state.served.is_there() || state.look()?.status != RunStatus::Running {
+        if !state.served.is_there() || ServedRun::has_ended(&self.workspace, run_id) {
             return Ok(());
         }
         let change = RunChange { status: Some(status), ..RunChange::default() };

@@ -3,8 +3,8 @@
 //!
 //! The folder of such a run has a mark, `served`, in the place of somebody who holds its lock, so a thousand runs can be
 //! open without a thousand open files, and a server that is killed goes on with its runs when it is started again. The
-//! mark names the run in whose command it was begun, if it was: then it is open as long as that one is supervised. Else
-//! it is open until nothing was written to it for a week.
+//! mark names the run in whose command it was begun, if it was: then it is open as long as that one is supervised, and a
+//! minute longer. Else it is open until nothing was written to it for a week.
 //!
 //! A recorded run is changed by opening it again: its folder is made anew from the record, with the file `reopened`,
 //! and recording it replaces the record. What is logged to it meanwhile is as durable as in any other run.
@@ -50,7 +50,8 @@ pub(super) fn is_open(folder: &Path) -> bool {
         return !is_quiet_for(GRACE);
     }
     match (mark.trim().parse::<RunId>(), folder.parent()) {
-        (Ok(outer), Some(root)) => live::is_supervised(&root.join(outer.to_string())),
+        // Whoever supervised that one ends this one right after it.
+        (Ok(outer), Some(root)) => live::is_supervised(&root.join(outer.to_string())) || !is_quiet_for(GRACE),
         _ => !is_quiet_for(PATIENCE),
     }
 }
