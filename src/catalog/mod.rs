@@ -131,14 +131,15 @@ impl Catalog {
     pub fn search(&self, runs: &Runs<'_>, search: &Search<'_>) -> Result<Found, RunError> {
         // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
         let (live, mut problems) = runs.list_live()?;
-        let found = match self.ask(runs, &|connection| find_in(connection, &live, search))? {
-            Some(found) => found,
-            None => {
-                let (all, errors) = runs.list()?;
-                problems = errors;
-                find_among(&all, search)
-            }
-        };
+        let found =
+            match self.ask(runs, &|connection| find_in(connection, &live, &|run| runs.is_settled(run), search))? {
+                Some(found) => found,
+                None => {
+                    let (all, errors) = runs.list()?;
+                    problems = errors;
+                    find_among(&all, search)
+                }
+            };
         Ok(Found { problems: problems.into_iter().chain(found.problems).collect(), ..found })
     }
 
@@ -248,14 +249,24 @@ fn answer<R>(
     Ok(question(&transaction)?)
 }
 
-fn find_in(connection: &Connection, live: &[Run], search: &Search<'_>) -> Result<Found, BaseError> {
+fn find_in(
+    connection: &Connection,
+    live: &[Run],
+    is_settled: &dyn Fn(&Run) -> bool,
+    search: &Search<'_>,
+) -> Result<Found, BaseError> {
     let mut unrecorded = Vec::new();
+    let mut hidden = BTreeSet::new();
     for run in live {
-        if !select::has(connection, &run.id)? {
-            unrecorded.push(run.clone());
+        match select::record_of(connection, &run.id)? {
+            Some((_, record)) if is_settled(&record) => {}
+            recorded => {
+                hidden.extend(recorded.map(|(row, _)| row));
+                unrecorded.push(run.clone());
+            }
         }
     }
-    let mut hits = select::recorded(connection, search)?;
+    let mut hits = select::recorded(connection, search, &hidden)?;
     hits.extend(select::given(&unrecorded, search));
     let total = hits.len();
     let page = select::page(hits, search);
@@ -267,7 +278,7 @@ fn find_in(connection: &Connection, live: &[Run], search: &Search<'_>) -> Result
         Place::Given(place) => Some(unrecorded[*place].clone()),
     };
     let runs = page.iter().filter_map(run_at).collect();
-    let known = base::count(connection)? + unrecorded.len();
+    let known = base::count(connection)? - hidden.len() + unrecorded.len();
     Ok(Found { runs, total, known, problems: problems_in(connection)? })
 }
 

@@ -4,7 +4,8 @@
 
 use std::cell::{Cell as Slot, OnceCell, RefCell};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -83,8 +84,12 @@ pub(super) fn given(runs: &[Run], search: &Search<'_>) -> Vec<Hit> {
     found.map(hit).collect()
 }
 
-/// The recorded runs that a search finds.
-pub(super) fn recorded(connection: &Connection, search: &Search<'_>) -> Result<Vec<Hit>, BaseError> {
+/// The recorded runs that a search finds, but for those in some rows.
+pub(super) fn recorded(
+    connection: &Connection,
+    search: &Search<'_>,
+    hidden: &BTreeSet<i64>,
+) -> Result<Vec<Hit>, BaseError> {
     let sort: Vec<Option<Field>> = search.sort.iter().map(|key| key.field()).collect();
     let asked = search.query.map(|query| query.fields()).unwrap_or_default();
     let own = [&STARTED, &ID, &REMOVED, &EXPERIMENT].into_iter().chain(sort.iter().flatten());
@@ -93,6 +98,9 @@ pub(super) fn recorded(connection: &Connection, search: &Search<'_>) -> Result<V
     columns.each_block(&mut |block| {
         for slot in block.runs() {
             let value = |field: &Field| block.value(slot, field);
+            if !hidden.is_empty() && hidden.contains(&block.row(slot)) {
+                continue;
+            }
             if !search.removed.admits(value(&REMOVED).is_some()) {
                 continue;
             }
@@ -167,9 +175,13 @@ pub(super) fn values(connection: &Connection, attribute: Attribute) -> Result<BT
     Ok(values)
 }
 
-/// Whether a run is recorded.
-pub(super) fn has(connection: &Connection, run_id: &RunId) -> Result<bool, BaseError> {
-    Ok(connection.prepare_cached("SELECT 1 FROM runs WHERE id = ?1")?.exists([run_id.as_bytes()])?)
+/// The row and the record, without its environment, of a run that is recorded.
+pub(super) fn record_of(connection: &Connection, run_id: &RunId) -> Result<Option<(i64, Run)>, BaseError> {
+    let mut statement = connection.prepare_cached("SELECT row, record FROM runs WHERE id = ?1")?;
+    let found = statement.query_row([run_id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((row, record)) = found else { return Ok(None) };
+    let run = decode(&unsealed(record, row)?, BTreeMap::new()).ok_or(BaseError::Damaged)?;
+    Ok(Some((row, run)))
 }
 
 /// The runs in some rows, whole, in that order.
@@ -180,9 +192,9 @@ pub(super) fn fetch(connection: &Connection, rows: &[i64]) -> Result<Vec<Run>, B
     let mut texts = connection.prepare_cached("SELECT texts FROM environments WHERE environment = ?1")?;
     for row in rows {
         let (record, environment): (Vec<u8>, i64) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if !environments.contains_key(&environment) {
+        if let Entry::Vacant(entry) = environments.entry(environment) {
             let bytes: Vec<u8> = texts.query_row([environment], |row| row.get(0))?;
-            environments.insert(environment, decode_texts(&bytes).ok_or(BaseError::Damaged)?);
+            entry.insert(decode_texts(&bytes).ok_or(BaseError::Damaged)?);
         }
         found.push((unsealed(record, *row)?, environment));
     }
@@ -301,12 +313,12 @@ impl BlockView<'_> {
     fn try_value(&self, slot: u8, field: &Field) -> Result<Option<Value<'_>>, BaseError> {
         let place = match self.columns.index.get(&std::ptr::from_ref(field)) {
             Some(place) => *place,
-            None => return self.from_record(slot, field),
+            None => return self.value_in_record(slot, field),
         };
         let key = match &self.columns.keys[place] {
             Source::Column(key) => *key,
             Source::Nowhere => return Ok(None),
-            Source::Record(field) => return self.from_record(slot, field),
+            Source::Record(field) => return self.value_in_record(slot, field),
         };
         let column = match self.read[place].get() {
             Some(column) => column,
@@ -317,7 +329,7 @@ impl BlockView<'_> {
         };
         match column.cell(slot) {
             Some(Cell::Value(value)) => Ok(Some(value)),
-            Some(Cell::InRecord) => self.from_record(slot, field),
+            Some(Cell::InRecord) => self.value_in_record(slot, field),
             None => Ok(None),
         }
     }
@@ -332,7 +344,7 @@ impl BlockView<'_> {
         }
     }
 
-    fn from_record(&self, slot: u8, field: &Field) -> Result<Option<Value<'_>>, BaseError> {
+    fn value_in_record(&self, slot: u8, field: &Field) -> Result<Option<Value<'_>>, BaseError> {
         let mut record = self.record.borrow_mut();
         if record.as_ref().is_none_or(|(known, _)| *known != slot) {
             let mut statement = self.columns.connection.prepare_cached("SELECT record FROM runs WHERE row = ?1")?;

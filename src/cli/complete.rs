@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 
+use crate::catalog::{Catalog, Search};
 use crate::config::Config;
+use crate::query::Query;
 use crate::registry::Registry;
 use crate::remote::configured;
 use crate::run::{Run, Runs};
@@ -142,7 +144,8 @@ impl Names {
 
     fn targets(&self, workspace: &Workspace, current: &str) -> Vec<Name> {
         if let Some(wanted) = current.strip_prefix("run:") {
-            let runs = runs(workspace);
+            let name = wanted.split_once(':').map_or(wanted, |(name, _)| name);
+            let runs = runs(workspace, name);
             return match wanted.split_once(':') {
                 None => run_candidates(&runs, wanted).map(|(name, help)| (format!("run:{name}"), help)).collect(),
                 Some((wanted, _)) => outputs(&runs, wanted),
@@ -174,12 +177,21 @@ impl Names {
     }
 }
 
-fn runs(workspace: &Workspace) -> Vec<Run> {
-    Runs::new(workspace).list().map(|(runs, _)| runs).unwrap_or_default()
+/// Runs that are offered at most, the newest.
+const MAX_RUNS: usize = 500;
+
+/// The runs whose names or ids begin like this, newest first.
+fn runs(workspace: &Workspace, current: &str) -> Vec<Run> {
+    let is_plain = current.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let beginning = if is_plain { current } else { "" };
+    let query = Query::parse(&format!("name like '{beginning}%' or id like '{beginning}%'")).ok();
+    let search = Search { query: query.as_ref(), limit: Some(MAX_RUNS), ..Search::default() };
+    let found = Catalog::open(workspace).search(&Runs::new(workspace), &search);
+    found.map(|found| found.runs).unwrap_or_default()
 }
 
 fn run_names(workspace: &Workspace, current: &str) -> Vec<Name> {
-    let runs = runs(workspace);
+    let runs = runs(workspace, current);
     let latest = (!runs.is_empty()).then(|| ("@".to_owned(), Some("the latest run".to_owned())));
     latest.into_iter().chain(run_candidates(&runs, current)).collect()
 }
@@ -239,8 +251,8 @@ fn experiments(workspace: &Workspace) -> Option<Vec<Name>> {
 }
 
 fn metrics(workspace: &Workspace) -> Vec<Name> {
-    let names: BTreeSet<String> = runs(workspace).into_iter().flat_map(|run| run.metrics.into_keys()).collect();
-    names.into_iter().map(|name| (name, None)).collect()
+    let names = Catalog::open(workspace).names(&Runs::new(workspace)).unwrap_or_default();
+    names.metrics.into_iter().map(|name| (name, None)).collect()
 }
 
 fn remotes(workspace: &Workspace) -> Vec<Name> {

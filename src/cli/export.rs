@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::catalog::{Catalog, Search};
 use crate::export::{
     ExportError, Login, MlflowOptions, TableFormat, to_mlflow_folder, to_mlflow_server, write_points, write_runs,
 };
 use crate::files::{self, Draft, Durability};
 use crate::query::Query;
 use crate::run::{Run, Runs};
+use crate::track::Workspace;
 use crate::words::{count, printable};
 
 use super::output::{Bar, print_json};
@@ -99,20 +101,26 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 }
 
 /// The runs that are meant, newest first.
-fn selected(context: &Context, store: &Runs<'_>, selection: &Selection) -> Result<Vec<Run>, Failure> {
-    let condition = selection.condition.as_deref().map(Query::parse).transpose()?;
-    let mut list = runs::list(context, store)?;
-    if let Some(condition) = condition {
-        list.retain(|run| condition.matches(run));
+fn selected(
+    context: &Context,
+    workspace: &Workspace,
+    store: &Runs<'_>,
+    selection: &Selection,
+) -> Result<Vec<Run>, Failure> {
+    let mut condition = selection.condition.as_deref().map(Query::parse).transpose()?;
+    if let Some(condition) = &mut condition {
+        condition.resolve(&workspace.repository)?;
     }
-    list.truncate(selection.limit.unwrap_or(usize::MAX));
-    Ok(list)
+    let search = Search { query: condition.as_ref(), limit: selection.limit, ..Search::default() };
+    let found = Catalog::open(workspace).search(store, &search)?;
+    runs::warn_of(context, &found.problems);
+    Ok(found.runs)
 }
 
 fn table(context: &Context, args: &TableArgs, format: TableFormat) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let store = runs::open(context, &workspace)?;
-    let list = selected(context, &store, &args.selection)?;
+    let list = selected(context, &workspace, &store, &args.selection)?;
     let Some(output) = &args.output else {
         if format == TableFormat::Parquet && std::io::stdout().is_terminal() {
             return Err(Failure::Usage {
@@ -171,7 +179,7 @@ fn of_output(error: ExportError) -> Failure {
 fn mlflow(context: &Context, args: &MlflowArgs) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let store = runs::open(context, &workspace)?;
-    let list = selected(context, &store, &args.selection)?;
+    let list = selected(context, &workspace, &store, &args.selection)?;
     let options = MlflowOptions { without_artifacts: args.without_artifacts };
     let bar = Bar::new(context);
     let exported = if args.place.contains("://") && !args.place.starts_with("file://") {

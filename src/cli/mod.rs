@@ -5,6 +5,7 @@ mod ask;
 mod bisect;
 mod cat;
 mod checkout;
+mod compare;
 mod complete;
 mod completions;
 mod context;
@@ -21,6 +22,7 @@ mod import;
 mod init;
 mod key_value;
 mod log;
+mod log_graph;
 mod manifest;
 mod metric;
 mod mlflow;
@@ -31,6 +33,7 @@ mod output_command;
 mod param;
 mod remote;
 mod reproduce;
+mod rm;
 mod run;
 mod runs;
 mod share;
@@ -102,8 +105,10 @@ enum Command {
     Output(output_command::Args),
     Log(log::Args),
     Show(show::Args),
+    Compare(compare::Args),
     Tag(tag::Args),
     Note(note::Args),
+    Rm(rm::Args),
     Reproduce(reproduce::Args),
     Bisect(bisect::Args),
     Export(export::Args),
@@ -182,8 +187,10 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Output(args) => output_command::run(context, args),
         Command::Log(args) => log::run(context, args),
         Command::Show(args) => show::run(context, args),
+        Command::Compare(args) => compare::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Note(args) => note::run(context, args),
+        Command::Rm(args) => rm::run(context, args),
         Command::Reproduce(args) => reproduce::run(context, args),
         Command::Bisect(args) => bisect::run(context, args),
         Command::Ui(args) => ui::run(context, args),

@@ -11,18 +11,18 @@ use crate::words::{ago, count, duration, printable, size};
 use super::output::{Align, Table, number, print_json, print_line};
 use super::{Context, Failure, runs};
 
-/// Show one run
+/// Show runs
 ///
-/// Its code, parameters, metrics, inputs and outputs, and where it ran.
+/// Their code, parameters, metrics, inputs and outputs, and where they ran.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n\
 \x20 git ml show                            the latest run\n\
 \x20 git ml show brave-otter-12 --log\n\
 \x20 git ml show @~1 --metric val_loss      its points")]
 pub(crate) struct Args {
-    /// The run: its name, id, a unique prefix of that, or @ for the latest
+    /// The run: its name, id, a unique prefix of that, or @ for the latest; several are shown one after the other
     #[arg(value_name = "RUN", default_value = "@")]
-    run: String,
+    runs: Vec<String>,
     /// Print what it wrote to stdout and stderr
     #[arg(long, conflicts_with_all = ["metric", "json"])]
     log: bool,
@@ -36,18 +36,29 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
-    let runs = runs::open(context, &workspace)?;
-    let run = runs.find(&args.run)?;
+    let opened = runs::open(context, &workspace)?;
+    let chosen: Vec<Run> =
+        args.runs.iter().map(|wanted| runs::find(&workspace, &opened, wanted)).collect::<Result<_, _>>()?;
+    let only = || match chosen.as_slice() {
+        [run] => Ok(run),
+        _ => Err(Failure::Usage {
+            message: "the log and the points of one run can be printed at a time".to_owned(),
+            hint: "`git ml show RUN --log`, `git ml show RUN --metric METRIC`".to_owned(),
+        }),
+    };
     if args.log {
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(&runs.log_tail(&run.id, u64::MAX)?)?;
+        stdout.write_all(&opened.log_tail(&only()?.id, u64::MAX)?)?;
         return Ok(stdout.flush()?);
     }
-    match &args.metric {
-        Some(metric) => print_metric(context, &runs, &run, metric, args.json),
-        None if args.json => print_json(&runs::whole(&run)),
-        None => print_line(&text(context, &run)),
+    if let Some(metric) = &args.metric {
+        return print_metric(context, &opened, only()?, metric, args.json);
     }
+    if args.json {
+        let mut documents = chosen.iter().map(runs::whole).collect::<Result<Vec<Value>, _>>()?;
+        return if documents.len() == 1 { print_json(&documents.remove(0)) } else { print_json(&documents) };
+    }
+    print_line(&chosen.iter().map(|run| text(context, run)).collect::<Vec<_>>().join("\n\n"))
 }
 
 fn print_metric(context: &Context, runs: &Runs<'_>, run: &Run, metric: &str, json: bool) -> Result<(), Failure> {
@@ -80,7 +91,8 @@ fn text(context: &Context, run: &Run) -> String {
     };
     fact("id", Some(run.id.to_string()));
     fact("experiment", run.experiment.clone());
-    fact("command", Some(run.command.join(" ")));
+    fact("command", (!run.command.is_empty()).then(|| run.command.join(" ")));
+    fact("folder", run.folder.as_ref().map(ToString::to_string));
     let branch = run.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
     fact("commit", run.commit.map(|commit| format!("{commit}{branch}")));
     let snapshot = run.snapshot.filter(|_| run.dirty);
@@ -92,6 +104,9 @@ fn text(context: &Context, run: &Run) -> String {
     fact("exit code", run.exit_code.filter(|code| *code != 0).map(|code| code.to_string()));
     fact("signal", run.signal.clone());
     fact("reason", run.reason.clone());
+    fact("note", run.note.clone());
+    let removed = run.removed.map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    fact("removed", removed.map(|time| format!("{time}; `git ml rm --restore` brings it back")));
     fact("by", Some(format!("{} on {}", run.user, run.host)));
     let mut section = |title: &str, rows: Vec<String>| {
         if !rows.is_empty() {
@@ -108,6 +123,9 @@ fn text(context: &Context, run: &Run) -> String {
     section("tags", pairs(&run.tags));
     let inputs = run.inputs.iter().map(|input| format!("{} {}", input.path, input.id.short()));
     section("inputs", inputs.collect());
+    let datasets =
+        run.datasets.iter().map(|dataset| format!("{} {}", printable(&dataset.name), printable(&dataset.digest)));
+    section("data sets", datasets.collect());
     let outputs = run.outputs.iter().map(|output| {
         let what = format!("{}, {}", count(output.files, "file"), size(output.bytes));
         format!("{} {} {}, {what}", printable(&output.name), output.artifact_type, output.id.short())

@@ -36,6 +36,7 @@ pub use network::{ConfigFile, Credential, Manner, Pushed};
 pub use objects::{AddedFile, CommitInfo, TreeEntry};
 pub use refs::Head;
 pub use repository::Repository;
+pub use scan::ReadFile;
 pub use snapshot::Snapshot;
 pub use trees::{ObjectName, PartKind, Put, TreePart};
 pub use version::installed_version;

@@ -196,6 +196,19 @@ impl Repository {
         Ok(commits)
     }
 
+    /// git's drawing of the commits that `tips` reach. In the line of a commit stand, each behind a NUL, its id, the ids of
+    /// its parents, and its short id with the names that point to it and its subject.
+    pub fn graph(&self, tips: &[CommitId]) -> Result<String, GitError> {
+        let input: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+        if tips.is_empty() {
+            return Ok(String::new());
+        }
+        let format = "--format=%x00%H%x00%P%x00%h%d %s";
+        let output =
+            self.git().input(input.into_bytes()).run(&["log", "--graph", "--color=never", format, "--stdin"])?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
     /// The commits that `tips` reach and `hidden` do not, newest first. Hidden commits that are not here are ignored.
     pub fn reachable(&self, tips: &[CommitId], hidden: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         let action = || "cannot read the history";

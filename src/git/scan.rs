@@ -11,6 +11,9 @@ use crate::id::CommitId;
 
 const SHA1: gix::hash::Kind = gix::hash::Kind::Sha1;
 
+/// Takes the name of a file's folder, and its content or why that cannot be read.
+pub type ReadFile<'r, T> = &'r (dyn Fn(&str, Result<&[u8], GitError>) -> Option<T> + Sync);
+
 impl Repository {
     /// Reads the files that are called `name` and lie in a folder of a folder of a commit's tree, on all cores, and hands
     /// each to `read` with the name of its own folder. A file of more than `limit` bytes is an error of its own.
@@ -19,7 +22,7 @@ impl Repository {
         commit: &CommitId,
         name: &str,
         limit: u64,
-        read: &(dyn Fn(&str, Result<&[u8], GitError>) -> Option<T> + Sync),
+        read: ReadFile<'_, T>,
     ) -> Result<Vec<T>, GitError> {
         let action = || format!("cannot read the tree of commit {commit}");
         let repository = self.gix();

@@ -111,6 +111,64 @@ fn more_than_mlflow_accepts() {
 }
 
 #[test]
+fn artifacts_data_sets_commits_and_aspects_can_be_asked_for() {
+    let mut run = run();
+    let artifact = crate::id::ArtifactId::from_bytes([0xab; 32]);
+    let path = crate::files::RelPath::new("data/x").unwrap();
+    run.inputs = vec![crate::run::RunInput { path, name: "wine".to_owned(), id: artifact }];
+    let dataset = |name: &str| crate::run::RunDataset {
+        name: name.to_owned(),
+        digest: "0f1e".to_owned(),
+        source_type: "local".to_owned(),
+        source: String::new(),
+        schema: None,
+        profile: None,
+        tags: [("mlflow.data.context".to_owned(), "train".to_owned())].into(),
+    };
+    run.datasets = vec![dataset("a"), dataset("b")];
+    run.note = Some("Look again".to_owned());
+    run.status = RunStatus::Crashed;
+    if let Some(metric) = run.metrics.get_mut("val_accuracy") {
+        (metric.min, metric.max, metric.count) = (0.25, 0.75, 12);
+    }
+    let is_true =
+        |query: &str| Query::parse_at(query, now()).unwrap_or_else(|error| panic!("{query}: {error}")).matches(&run);
+    for query in [
+        "input = data/x and input = wine and input = 'ABAB' and inputs in ('no', 'data/x') and input like 'data/%'",
+        "input != data/y and not input != data/x and input not in (data/z) and input is not null",
+        "output is null and output != model and not output = model",
+        "dataset.name = 'a' and datasets.name != 'a' and dataset.digest IN ('0f1e') and dataset.context LIKE 'tr%'",
+        "note ilike 'look%' and author = 'ada' and removed is null",
+        "min(metrics.val_accuracy) = 0.25 and MAX(metric.`val_accuracy`) > 0.5 and best(metrics.val_accuracy) = 0.75",
+        "count(metrics.val_accuracy) >= 12 and last(metrics.val_accuracy) = metrics.val_accuracy or dirty",
+        "attributes.\"Run Name\" = 'brave-otter-12' and attributes.Created > 0",
+        "status = 'FAILED' and status != 'failed' and status in ('FAILED') and status != scheduled",
+        "commit in ('0123', 'ffff') and commit not in ('ffff') and commit != '' and id in ('0192f0c1')",
+        "not commit in main..HEAD and (commit not in HEAD~5..v1^{} and dirty)",
+    ] {
+        // A value on the right is not in the grammar.
+        if query.contains("= metrics.") {
+            assert!(error(query).contains("expected a number"), "{query}");
+        } else {
+            assert!(is_true(query), "{query}");
+        }
+    }
+    assert_eq!(error("max(params.x) = 1"), "`params.x` is not a metric at column 5");
+    assert_eq!(
+        error("dataset.nam = 'x'"),
+        "of a data set there are `dataset.name`, `dataset.digest` and `dataset.context` at column 1"
+    );
+    assert_eq!(error("metrcs.x = 1"), "there is no `metrcs.`, did you mean `metrics.`, at column 1");
+    assert_eq!(error("dirty adn dirty"), "expected `and` or `or`, found `adn`, did you mean `and`, at column 7");
+    assert_eq!(error("user lke 'x'"), "expected an operator, found `lke`, did you mean `like`, at column 6");
+    assert_eq!(
+        error("commit in "),
+        "expected commits such as main..HEAD, or `(` and some ids, found the end at column 11"
+    );
+    assert_eq!(error("input > 'x'"), "`input` can only be compared with `=` and `!=` at column 7");
+}
+
+#[test]
 fn and_binds_stronger_than_or() {
     assert!(is_true("user = 'ada' or user = 'ada' and user = 'bob'"));
     assert!(!is_true("(user = 'ada' or user = 'ada') and user = 'bob'"));

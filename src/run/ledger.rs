@@ -57,11 +57,11 @@ pub(super) fn read(repository: &Repository, tip: &CommitId, run_id: &RunId) -> R
     bytes.map(|bytes| Run::parse(&bytes, run_id)).transpose()
 }
 
+/// A run, and its record or why that cannot be read.
+pub(super) type Record = (RunId, Result<Run, RunError>);
+
 /// All records, in no order; one that cannot be read as an error of its own.
-pub(super) fn read_all(
-    repository: &Repository,
-    tip: &CommitId,
-) -> Result<Vec<(RunId, Result<Run, RunError>)>, RunError> {
+pub(super) fn read_all(repository: &Repository, tip: &CommitId) -> Result<Vec<Record>, RunError> {
     let read = |folder: &str, bytes: Result<&[u8], GitError>| {
         let run_id = folder.parse::<RunId>().ok()?;
         Some((run_id, bytes.map_err(RunError::from).and_then(|bytes| Run::parse(bytes, &run_id))))

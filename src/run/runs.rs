@@ -10,7 +10,7 @@ use super::event::OwnLine;
 use super::ledger::Recorded;
 use super::live::{check_texts, note, now};
 use super::recover::as_it_stands;
-use super::{Run, RunError, Series, WholeRun, find, ledger, live, log_text, recover, served};
+use super::{Run, RunChange, RunError, Series, ServedRun, WholeRun, find, ledger, live, log_text, recover, served};
 use crate::git::Identity;
 use crate::id::{CommitId, RunId};
 use crate::track::Workspace;
@@ -52,16 +52,18 @@ impl<'w> Runs<'w> {
         let (live, mut errors) = self.list_live()?;
         let (mut runs, more_errors) = self.list_recorded()?;
         errors.extend(more_errors);
-        // A run that was opened again is newer in its folder than in its record, and so is one that was shared before its
-        // end.
-        let is_reopened = |run_id: &RunId| served::is_reopened(&live::folder_of(self.workspace, run_id));
         let here: BTreeSet<RunId> = live.iter().map(|run| run.id).collect();
-        let reopened: BTreeSet<RunId> = here.iter().copied().filter(is_reopened).collect();
-        runs.retain(|run| !here.contains(&run.id) || ledger::is_final(run) && !reopened.contains(&run.id));
+        runs.retain(|run| !here.contains(&run.id) || self.is_settled(run));
         let recorded: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         runs.extend(live.into_iter().filter(|run| !recorded.contains(&run.id)));
         sort_newest_first(&mut runs);
         Ok((runs, errors))
+    }
+
+    /// Whether the record of a run that has a live folder too is the newer of the two. A run that was opened again is
+    /// newer in its folder than in its record, and so is one that was shared before its end.
+    pub fn is_settled(&self, recorded: &Run) -> bool {
+        ledger::is_final(recorded) && !served::is_reopened(&live::folder_of(self.workspace, &recorded.id))
     }
 
     /// The live runs, newest first.
@@ -175,6 +177,43 @@ impl<'w> Runs<'w> {
         let words: Vec<_> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let subject: String = format!("tag {}", words.join(" ")).chars().filter(|c| !c.is_control()).collect();
         self.amend(&run.id, &subject, &mut |run| run.tags.extend(tags.clone())).map(drop)
+    }
+
+    /// Removes tags of a run, recorded or live.
+    pub fn untag(&self, run: &Run, names: &[String]) -> Result<(), RunError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let change = RunChange { untagged: names.to_vec(), ..RunChange::default() };
+        if self.add_to_live(&run.id, change)? {
+            return Ok(());
+        }
+        let subject = format!("untag {}", names.join(" ")).chars().filter(|c| !c.is_control()).collect::<String>();
+        self.amend(&run.id, &subject, &mut |run| run.tags.retain(|name, _| !names.contains(name))).map(drop)
+    }
+
+    /// Sets the note of a run, recorded or live; an empty one takes it away.
+    pub fn set_note(&self, run: &Run, text: &str) -> Result<(), RunError> {
+        let change = RunChange { note: Some(text.to_owned()), ..RunChange::default() };
+        if self.add_to_live(&run.id, change)? {
+            return Ok(());
+        }
+        let note = (!text.is_empty()).then(|| text.to_owned());
+        self.amend(&run.id, "note", &mut |run| run.note.clone_from(&note)).map(drop)
+    }
+
+    /// Adds a change to the log of a run that has one still. False if it has none.
+    fn add_to_live(&self, run_id: &RunId, change: RunChange) -> Result<bool, RunError> {
+        let folder = live::folder_of(self.workspace, run_id);
+        if !live::is_open(&folder) {
+            return Ok(false);
+        }
+        let Some(mut live) = ServedRun::open(self.workspace, run_id)? else { return Ok(false) };
+        let is_added = live.add(self.workspace, change)?;
+        if is_added {
+            ServedRun::sync(&folder)?;
+        }
+        Ok(is_added)
     }
 
     /// Records runs that ended elsewhere, a commit each, many at once. Those that are recorded already stay as they are;

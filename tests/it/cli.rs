@@ -46,9 +46,11 @@ fn the_help_lists_the_commands() {
       run          Run a command, or an experiment of ml.toml, as a tracked run
       train        Train an experiment of ml.toml through libtorch
       log          List runs, newest first
-      show         Show one run
-      tag          Set tags of a run
+      show         Show runs
+      compare      Show in what runs differ
+      tag          Set tags of a run, or remove them
       note         Write a note on a run
+      rm           Remove runs from the lists, or bring them back
       export       Write runs as tables, or as MLflow keeps them
       reproduce    Run a recorded run once more, and say whether it comes out the same
       bisect       Find the commit that broke a metric

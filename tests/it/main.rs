@@ -26,6 +26,7 @@ mod kills;
 mod lfs;
 mod mlflow_rest;
 mod proxy;
+mod reading;
 mod registry;
 mod remotes;
 mod reproduce;
