@@ -49,6 +49,9 @@ pub struct Tracked {
     pub is_changed: bool,
 }
 
+/// A folder or file that was stored among others: its id and its files, or why it could not be.
+pub type StoredPath = Result<(ArtifactId, Manifest), TrackError>;
+
 impl Workspace {
     /// Stores what is at `path` and writes the pointer and the ignore rule.
     pub fn track(
@@ -100,10 +103,7 @@ impl Workspace {
 
     /// Stores many folders and files as [`Workspace::store_path`] does, together. One that cannot be stored is an error of
     /// its own.
-    pub fn store_paths(
-        &self,
-        paths: &[PathBuf],
-    ) -> Result<Vec<Result<(ArtifactId, Manifest), TrackError>>, TrackError> {
+    pub fn store_paths(&self, paths: &[PathBuf]) -> Result<Vec<StoredPath>, TrackError> {
         let writer = self.store.writer()?;
         let stored = paths.iter().map(|path| store_with(&writer, path)).collect();
         writer.finish()?;
