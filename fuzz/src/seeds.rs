@@ -76,4 +76,14 @@ pub fn write_seeds(folder: &Path) {
     {
         write("query", &format!("query-{number}"), query.as_bytes());
     }
+
+    let ours = "{\"step\":4,\"time\":\"2026-11-21T08:00:00Z\",\"metrics\":{\"accuracy\":0.5,\"loss\":\"NaN\"}}\n\
+                {\"git_ml\":{\"mark\":[12,\"2026-11-21T08:00:00Z\"]}}\n\
+                {\"git_ml\":{\"end\":{\"time\":\"2026-11-21T08:00:00Z\",\"exit_code\":0,\"signal\":null,\"cpu_s\":1.5}}}\n";
+    let commands = "{\"step\": 3, \"loss\": 0.4}\n{\"loss\": NaN, \"time\": 1763712000.25}\n\
+                    {\"params\": {\"lr\": 0.1, \"l\": [1]}, \"tags\": {\"a\": true}, \"failure\": \"x\"}\n{\"a\": 1";
+    let share = (ours.len() * 255).div_ceil(ours.len() + commands.len()) as u8;
+    write("event_log", "both", &[&[share], ours.as_bytes(), commands.as_bytes()].concat());
+    write("event_log", "ours", &[&[255], ours.as_bytes()].concat());
+    write("event_log", "commands", &[&[0], commands.as_bytes()].concat());
 }

@@ -3,6 +3,7 @@
 mod approve;
 mod ask;
 mod bisect;
+mod capture;
 mod cat;
 mod checkout;
 mod compare;

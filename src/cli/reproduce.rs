@@ -19,7 +19,7 @@ use crate::words::{count, printable};
 use super::approve::require_approval;
 use super::output::{Bar, number, print_json, print_line};
 use super::watch::Watcher;
-use super::{Context, Failure, run as run_command, runs, train as train_command};
+use super::{Context, Failure, runs, train as train_command};
 
 /// Metrics, outputs and facts that are named; the rest is counted.
 const NAMED: usize = 10;
@@ -82,7 +82,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     bring_inputs(scratch.workspace(), &before.inputs, &context.environment(), &Bar::new(context))?;
     stop.check()?;
     let mut environment = capture_environment();
-    environment.extend(run_command::variables(context));
+    environment.extend(super::capture::variables(context));
     let tags = [("reproduces".to_owned(), before.id.to_string())].into();
     let now = Now { user: context.user(), host: context.host(), environment, tags };
     let Ended { run: after, warnings, .. } = run_again(context, &before, &scratch, &now)?;

@@ -2,27 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::config::Experiment;
+use crate::config::{Config, Experiment, parse_interval};
 use crate::files::RelPath;
-use crate::run::{Launch, LiveRun, capture_environment, inputs_from_pointers};
+use crate::run::{Launch, LiveRun, Supervision, capture_environment, inputs_from_pointers};
 use crate::track::{Workspace, is_model_file};
 
+use super::capture::{allowed_variables, params_from_args, python, variables};
 use super::output::shell_word;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value, mlflow, train};
-
-/// Variables of the environment that change what a training does, and that a record keeps.
-const VARIABLES: [&str; 8] = [
-    "CONDA_DEFAULT_ENV",
-    "CUDA_VISIBLE_DEVICES",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "PYTHONHASHSEED",
-    "SLURM_JOB_ID",
-    "VIRTUAL_ENV",
-];
 
 /// Run a command, or an experiment of ml.toml, as a tracked run
 ///
@@ -42,6 +32,18 @@ pub(crate) struct Args {
     /// Store this file or folder as an output when the command ends
     #[arg(short, long = "output", value_name = "PATH", value_hint = clap::ValueHint::AnyPath, conflicts_with = "experiment")]
     outputs: Vec<PathBuf>,
+    /// End the command when it has taken this long: 30s, 5m, 2h
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    timeout: Option<Duration>,
+    /// Take arguments of the command such as lr=0.1, --depth 3 and --flag for parameters
+    #[arg(long)]
+    params_from_args: bool,
+    /// Follow TensorBoard's event files in this folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    tensorboard: Vec<PathBuf>,
+    /// Follow CSV logs, as Keras and Lightning write them, in this folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::AnyPath)]
+    csv_logs: Vec<PathBuf>,
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<String>,
@@ -61,6 +63,10 @@ pub(crate) struct Options {
     pub(crate) tags: Vec<(String, String)>,
 }
 
+fn time(text: &str) -> Result<Duration, &'static str> {
+    parse_interval(text).ok_or("write it as 30s, 5m or 2h, at most a week")
+}
+
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     if let Some(name) = &args.experiment {
@@ -68,12 +74,22 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         let experiment = config.experiment(name)?;
         context.require_trust(&workspace)?;
         return match &experiment.command {
-            Some(_) => run_recipe(context, &workspace, name, experiment, &args.options),
+            Some(_) => run_recipe(context, &workspace, &config, name, args),
             None => train::start(context, &workspace, name, experiment, &args.options),
         };
     }
+    // A command that needs nothing of ml.toml runs also where that is wrong.
+    let config = context.config(&workspace).unwrap_or_else(|failure| {
+        context.warn(&format!("[run] of ml.toml is not used: {failure}"));
+        Config::default()
+    });
     let mut launch = launch(context, &args.options, args.command.clone(), context.folder.clone());
-    launch.params = key_value::map(&args.options.params);
+    watch(context, &workspace, &config, args, &mut launch);
+    if args.params_from_args || config.run.params_from_args {
+        launch.params = params_from_args(&args.command);
+    }
+    launch.params.extend(key_value::map(&args.options.params));
+    launch.seed = launch.params.get("seed").and_then(|seed| seed.parse().ok());
     launch.outputs = args.outputs.iter().map(|path| output(&context.folder.join(path))).collect();
     follow(context, &workspace, &launch, &[])
 }
@@ -82,11 +98,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 fn run_recipe(
     context: &Context,
     workspace: &Workspace,
+    config: &Config,
     name: &str,
-    experiment: &Experiment,
-    options: &Options,
+    args: &Args,
 ) -> Result<(), Failure> {
-    let launch = recipe_launch(context, workspace, name, experiment, options)?;
+    let experiment = config.experiment(name)?;
+    let mut launch = recipe_launch(context, workspace, name, experiment, &args.options)?;
+    watch(context, workspace, config, args, &mut launch);
     follow(context, workspace, &launch, &experiment.inputs)
 }
 
@@ -114,11 +132,17 @@ pub(super) fn recipe_launch(
     let top = workspace.repository.work_dir()?;
     let shell = ["sh", "-c", line.as_str()].map(str::to_owned).to_vec();
     let mut launch = launch(context, options, shell, top.to_path_buf());
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    launch.environment.extend(python(context, &words, top));
     launch.shown_command = Some(vec![line]);
     launch.experiment = Some(name.to_owned());
     launch.seed = params.get("seed").and_then(|seed| seed.parse().ok());
     launch.outputs = experiment.outputs.iter().map(|path| output(&path.under(top))).collect();
     launch.params = params;
+    let supervision = &mut launch.supervision;
+    supervision.timeout = experiment.timeout;
+    supervision.tensorboard = experiment.tensorboard.iter().map(|path| path.under(top)).collect();
+    supervision.csv_logs = experiment.csv_logs.iter().map(|path| path.under(top)).collect();
     Ok(launch)
 }
 
@@ -181,14 +205,10 @@ fn output(place: &Path) -> (String, String, PathBuf) {
     (name, artifact_type.to_owned(), place.to_path_buf())
 }
 
-/// Variables that change what a training does, as they are now.
-pub(super) fn variables(context: &Context) -> Vec<(String, String)> {
-    VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), context.variable(name)?))).collect()
-}
-
 /// How a command is run, with nothing known of its inputs yet.
 pub(super) fn launch(context: &Context, options: &Options, command: Vec<String>, folder: PathBuf) -> Launch {
     let mut environment = capture_environment();
+    environment.extend(python(context, &command, &folder));
     environment.extend(variables(context));
     // Python keeps what it prints to a pipe for long, and it is to be shown live.
     let unbuffered = context.variable("PYTHONUNBUFFERED").is_none();
@@ -208,7 +228,21 @@ pub(super) fn launch(context: &Context, options: &Options, command: Vec<String>,
         user: context.user(),
         host: context.host(),
         environment,
+        supervision: Supervision::default(),
     }
+}
+
+/// Adds what `ml.toml` says of all runs, and what the command line says of this one.
+fn watch(context: &Context, workspace: &Workspace, config: &Config, args: &Args, launch: &mut Launch) {
+    let allowed = &config.run.environment;
+    // Whether the user approved of the list matters only where there is one.
+    let is_trusted = !allowed.is_empty() && context.require_trust(workspace).is_ok();
+    launch.environment.extend(allowed_variables(allowed, is_trusted));
+    let place = |path: &PathBuf| context.folder.join(path);
+    let supervision = &mut launch.supervision;
+    supervision.timeout = args.timeout.or(supervision.timeout);
+    supervision.tensorboard.extend(args.tensorboard.iter().map(place));
+    supervision.csv_logs.extend(args.csv_logs.iter().map(place));
 }
 
 fn follow(context: &Context, workspace: &Workspace, launch: &Launch, inputs: &[RelPath]) -> Result<(), Failure> {

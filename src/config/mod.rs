@@ -91,6 +91,15 @@ pub struct Experiment {
     /// Paths it writes, stored as outputs when it ends.
     #[serde(default)]
     pub outputs: Vec<RelPath>,
+    /// Folders in which it writes TensorBoard's event files.
+    #[serde(default)]
+    pub tensorboard: Vec<RelPath>,
+    /// Folders in which it writes logs as CSV, or such logs.
+    #[serde(default)]
+    pub csv_logs: Vec<RelPath>,
+    /// How long it may take: `2h`; then it is ended.
+    #[serde(default, deserialize_with = "interval")]
+    pub timeout: Option<Duration>,
     /// The native recipe's own keys (`model`, `data`, `epochs`, …), read by `train`.
     #[serde(flatten)]
     pub recipe: toml::Table,
@@ -168,6 +177,11 @@ pub struct RunSettings {
     /// How often a run that is still going is shared: `5m`; by default it is shared when it has ended.
     #[serde(alias = "share-every", deserialize_with = "interval")]
     pub share_every: Option<Duration>,
+    /// Variables of the environment that records keep: names, or beginnings with a `*` behind.
+    pub environment: Vec<String>,
+    /// Whether arguments of commands such as `lr=0.1` and `--depth 3` are parameters of the run.
+    #[serde(alias = "params-from-args")]
+    pub params_from_args: bool,
 }
 
 /// Whether code that is not committed is shared together with the runs that had it.
@@ -216,7 +230,7 @@ fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 }
 
 /// A time such as `30s`, `5m` or `1h`, of at least a second and at most a week.
-fn parse_interval(text: &str) -> Option<Duration> {
+pub fn parse_interval(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, seconds) = match text.char_indices().last()? {
         (end, 's') => (&text[..end], 1),

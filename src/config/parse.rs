@@ -69,7 +69,11 @@ fn check_params(experiment: &Experiment) -> Result<(), (Option<&str>, String)> {
 
 /// A key of experiments that `key` was probably meant to be.
 fn nearest_key(key: &str) -> Option<&'static str> {
-    nearest(key, ["description", "command", "params", "inputs", "outputs", "model"].into_iter())
+    nearest(
+        key,
+        ["description", "command", "params", "inputs", "outputs", "tensorboard", "csv_logs", "timeout", "model"]
+            .into_iter(),
+    )
 }
 
 /// The word that is most like `word`, if any is like it at all.

@@ -11,7 +11,7 @@ use super::random::Random;
 use super::rounds;
 use super::work_tree::new_repository;
 use crate::files::trace::{Step, Trace};
-use crate::run::{ActiveRun, Launch, LiveRun, Observer, Runs};
+use crate::run::{ActiveRun, Launch, LiveRun, Observer, Runs, Supervision};
 use crate::track::Workspace;
 
 /// Logs a value when the command prints, as `git ml metric` does, and notes in the trace that it was acknowledged.
@@ -49,6 +49,7 @@ fn run(workspace: &Workspace, folder: &Path, number: usize, trace: Option<(&Trac
         user: "ada".to_owned(),
         host: "here".to_owned(),
         environment: BTreeMap::new(),
+        supervision: Supervision::default(),
     };
     let live = LiveRun::start(workspace, &launch).unwrap();
     let mut logger = Logger { live: live.scratch().parent().unwrap().to_path_buf(), trace };

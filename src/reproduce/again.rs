@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ReproduceError, Scratch};
 use crate::config::{Config, Experiment};
-use crate::run::{Launch, Run};
+use crate::run::{Launch, Run, Supervision};
 use crate::track::is_model_file;
 
 /// Variables that change what a training computes and that a run is given again. None of them names a program or a
@@ -90,6 +90,7 @@ pub fn plan(run: &Run, scratch: &Scratch, now: &Now) -> Result<Again, ReproduceE
         user: now.user.clone(),
         host: now.host.clone(),
         environment: now.environment.clone(),
+        supervision: Supervision::default(),
     })))
 }
 

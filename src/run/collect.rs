@@ -337,7 +337,8 @@ impl Content {
             Some(RunStatus::Running) => (self.end, self.is_resumed) = (None, true),
             Some(status) => {
                 let time = change.ended.unwrap_or(time);
-                self.end = Some(End { time, exit_code: None, signal: None, cpu_s: None, status: Some(status) });
+                self.end =
+                    Some(End { time, exit_code: None, signal: None, cpu_s: None, status: Some(status), reason: None });
                 self.is_resumed = false;
             }
             None => {}

@@ -4,22 +4,45 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 
-/// What this machine is: `os`, `kernel`, `architecture`, `cpu`, `cores`, `memory_bytes`, `gpu` and `git_ml`.
+/// What this machine is: `os`, `kernel`, `architecture`, `container`, `cpu`, `cores`, `memory_bytes`, `gpu`, `gpu_driver`
+/// and `git_ml`.
 pub fn capture_environment() -> BTreeMap<String, String> {
     let system = rustix::system::uname();
     let text = |words: &std::ffi::CStr| words.to_string_lossy().into_owned();
     let cores = std::thread::available_parallelism().ok();
     let facts = [
         ("architecture", Some(text(system.machine()))),
+        ("container", container()),
         ("cores", cores.map(|cores| cores.to_string())),
         ("cpu", cpu()),
         ("git_ml", Some(env!("CARGO_PKG_VERSION").to_owned())),
         ("gpu", gpus()),
+        ("gpu_driver", gpu_driver()),
         ("kernel", Some(format!("{} {}", text(system.sysname()), text(system.release())))),
         ("memory_bytes", memory()),
         ("os", os_name()),
     ];
     facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// What keeps the processes of this machine apart from those of its host, where that says so.
+fn container() -> Option<String> {
+    let marks = [
+        ("/var/run/secrets/kubernetes.io", "kubernetes"),
+        ("/run/.containerenv", "podman"),
+        ("/.dockerenv", "docker"),
+        ("/singularity", "singularity"),
+    ];
+    let found = marks.iter().find(|(place, _)| std::path::Path::new(place).exists());
+    found.map(|(_, name)| (*name).to_owned())
+}
+
+/// The version of NVIDIA's driver.
+fn gpu_driver() -> Option<String> {
+    let text = head("/proc/driver/nvidia/version")?;
+    let line = text.lines().find(|line| line.contains("NVRM version"))?;
+    let is_version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    line.split_whitespace().find(is_version).map(str::to_owned)
 }
 
 /// The start of a file of the system's; `/proc` makes its files as they are read, so the rest costs nothing.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::{RunChange, RunOutput, RunStatus};
+use super::{RunChange, RunOutput, RunStatus, plain};
 
 /// Bytes a line may have.
 pub(super) const MAX_LINE: usize = 1 << 20;
@@ -43,6 +43,9 @@ pub(super) struct End {
     /// How it ended, where somebody says so and no process was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<RunStatus>,
+    /// Why it was ended, where git-ml did that.
+    #[serde(default)]
+    pub(super) reason: Option<String>,
 }
 
 /// What only git-ml's own lines say.
@@ -132,6 +135,9 @@ pub(super) fn value_fault(value: &str) -> Option<&'static str> {
 
 /// Reads a line; `Err` says what is wrong with it.
 pub(super) fn parse(line: &[u8], source: Source) -> Result<Line<'_>, String> {
+    if let Some(line) = plain::parse(line) {
+        return Ok(line);
+    }
     match parse_json(line, source) {
         Err(problem) => match quote_tokens(line) {
             // Names that borrow from the rewritten line have to be copied.
@@ -142,7 +148,14 @@ pub(super) fn parse(line: &[u8], source: Source) -> Result<Line<'_>, String> {
     }
 }
 
-fn parse_json(line: &[u8], source: Source) -> Result<Line<'_>, String> {
+/// The moment that is so many seconds, or milliseconds, after 1970.
+pub(super) fn time_of(number: f64) -> Option<Timestamp> {
+    // In seconds, 10^11 is the year 5138; in milliseconds, 1973.
+    let micros = if number.abs() < 1e11 { number * 1e6 } else { number * 1e3 };
+    if micros.abs() < 9e18 { Timestamp::from_microsecond(micros.round() as i64).ok() } else { None }
+}
+
+pub(super) fn parse_json(line: &[u8], source: Source) -> Result<Line<'_>, String> {
     let mut reader = serde_json::Deserializer::from_slice(line);
     let line = LineSeed(source).deserialize(&mut reader).and_then(|line| reader.end().map(|()| line));
     line.map_err(|error| {
@@ -354,9 +367,7 @@ impl Scalar<'_> {
             Self::Number(value) => *value,
             Self::Whole(value) => *value as f64,
         };
-        // In seconds, 10^11 is the year 5138; in milliseconds, 1973.
-        let micros = if seconds.abs() < 1e11 { seconds * 1e6 } else { seconds * 1e3 };
-        if micros.abs() < 9e18 { Timestamp::from_microsecond(micros.round() as i64).ok() } else { None }
+        time_of(seconds)
     }
 
     fn text(self) -> Option<String> {

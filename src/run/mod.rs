@@ -4,17 +4,22 @@
 //! last line costs that line alone.
 
 mod collect;
+mod companion;
 mod environment;
 mod event;
 mod experiments;
 mod find;
+mod follow;
 mod ledger;
 mod live;
 mod log_text;
 mod models;
 mod names;
+mod plain;
+mod python;
 mod record;
 mod recover;
+mod resources;
 mod runs;
 mod series;
 mod served;
@@ -29,6 +34,7 @@ pub use find::Wanted;
 pub use live::{ActiveRun, LiveRun};
 pub use models::{COMMIT_LINE, LoggedModel, LoggedModels, ModelFiles, ModelMetric, ModelStatus, ModelUse};
 pub use names::name_of;
+pub use python::capture_python;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::{ChangedRecord, Runs};
 pub use series::panic_is_caught;
@@ -38,7 +44,7 @@ pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
 pub use uploads::{Content, Owner, Uploaded, Uploads, add_output};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -197,6 +203,19 @@ pub struct Launch {
     pub host: String,
     /// The environment as it was captured.
     pub environment: BTreeMap<String, String>,
+    /// How it is supervised.
+    pub supervision: Supervision,
+}
+
+/// How a command is supervised, beside what holds for all.
+#[derive(Debug, Clone, Default)]
+pub struct Supervision {
+    /// How long it may take: then it is told to end, and killed if it does not.
+    pub timeout: Option<std::time::Duration>,
+    /// Folders in which it writes TensorBoard's event files.
+    pub tensorboard: Vec<PathBuf>,
+    /// Folders in which it writes logs as CSV, or such logs.
+    pub csv_logs: Vec<PathBuf>,
 }
 
 /// What a supervised command does while it runs, told to whoever shows it.
@@ -231,6 +250,12 @@ pub fn inputs_from_pointers(workspace: &Workspace, paths: &[RelPath]) -> Result<
     };
     let pointers = workspace.pointers()?.into_iter().filter(|(path, _)| wanted(path));
     Ok(pointers.map(|(path, pointer)| RunInput { path, name: pointer.name, id: pointer.id }).collect())
+}
+
+/// What the two logs in a live run's folder say: its points, and lines that could not be used, for people.
+pub fn read_logs(folder: &Path) -> Result<(Series, Vec<String>), RunError> {
+    let mut content = collect::Collector::new(folder).finish(&mut |_| ())?;
+    Ok((content.take_series(), content.warnings()))
 }
 
 /// The first of `runs` that made the artifact.

@@ -152,6 +152,7 @@ pub(super) fn completed(start: Run, content: &Content, folder: &Path) -> Run {
             run.exit_code = end.exit_code;
             run.signal.clone_from(&end.signal);
             run.cpu_s = end.cpu_s;
+            run.reason = run.reason.take().or_else(|| end.reason.clone());
             end.time
         }
         // It was opened again to change something in it, and is as ended as before.

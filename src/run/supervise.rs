@@ -15,21 +15,29 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
 use signal_hook::low_level::signal_name;
 
 use super::collect::{COMMAND_LOG, Collector};
+use super::companion::Companion;
 use super::event::{End, Note, OwnLine};
+use super::follow::Followers;
 use super::live::{note_soon, now};
 use super::log_text::{BOUNDS, LogText};
+use super::resources::family;
 use super::{Launch, Observer, Run, RunError};
+use crate::words;
 
 /// How often the command's log is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a pipe that somebody keeps open is read after the command has ended.
 const GRACE: Duration = Duration::from_secs(1);
+/// The same, where whoever keeps it open goes on writing.
+const LAST_GRACE: Duration = Duration::from_secs(10);
+/// How long a command that was told to end, because its time is over, has for that.
+const END_GRACE: Duration = Duration::from_secs(10);
 /// Signals that are passed on to the command.
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 /// `git` passes a Ctrl-C on to us that the terminal sent us already; it does so at once.
@@ -49,6 +57,7 @@ pub(super) struct Started {
     child: Child,
     signals: Signals,
     cpu_before: Option<f64>,
+    followers: Followers,
 }
 
 /// Starts the command of a live run.
@@ -56,9 +65,10 @@ pub(super) fn start(folder: &Path, run: &Run, launch: &Launch) -> Result<Started
     // Signals are listened to first: one that comes right after the start is not lost.
     let mut signals = Signals::listen().map_err(|source| spawn_error(launch, source))?;
     let cpu_before = children_cpu_seconds();
+    let followers = Followers::new(folder, &launch.supervision.tensorboard, &launch.supervision.csv_logs);
     let child = spawn(folder, run, launch, signals.shared_terminal)?;
     signals.target = Pid::from_raw(child.id().cast_signed());
-    Ok(Started { child, signals, cpu_before })
+    Ok(Started { child, signals, cpu_before, followers })
 }
 
 impl Started {
@@ -69,7 +79,7 @@ impl Started {
         launch: &Launch,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, RunError> {
-        let Self { mut child, mut signals, cpu_before } = self;
+        let Self { mut child, mut signals, cpu_before, followers } = self;
         let mut supervisor = Supervisor {
             log: LogText::start(folder, BOUNDS).map_err(|error| error.to_string()),
             collector: Collector::new(folder),
@@ -78,14 +88,25 @@ impl Started {
             last_mark: None,
             marked: 0,
             observer,
+            companion: Companion::new(folder, followers),
+            timeout: launch.supervision.timeout,
+            timed_out: None,
+            left_behind: false,
         };
         let status = supervisor.run(&mut child, &mut signals);
         let status = status.map_err(|source| RunError::Supervise { command: program(launch), source })?;
-        let Supervisor { collector, log, .. } = supervisor;
+        let Supervisor { collector, log, companion, timed_out, left_behind, .. } = supervisor;
         let unkept = log.err().map(|problem| format!("the rest of the run's output is not kept: {problem}"));
+        let left_behind = left_behind.then(|| {
+            "something that the command started goes on and has its output open: what it prints is not kept".to_owned()
+        });
         let cpu_s = cpu_before.zip(children_cpu_seconds()).map(|(before, after)| (after - before).max(0.0));
-        let end = end_of(status, signals.stopped_by, now(), cpu_s);
-        Ok(Outcome { end, collector, warnings: unkept.into_iter().collect() })
+        let mut end = end_of(status, signals.stopped_by, now(), cpu_s);
+        let timeout = launch.supervision.timeout.filter(|_| timed_out.is_some() && end.signal.is_some());
+        end.reason = timeout.map(|time| format!("it took longer than {}", words::duration(time.as_secs_f64())));
+        let mut warnings = companion.finish();
+        warnings.extend(unkept.into_iter().chain(left_behind));
+        Ok(Outcome { end, collector, warnings })
     }
 }
 
@@ -95,7 +116,7 @@ fn end_of(status: ExitStatus, stopped_by: Option<i32>, time: Timestamp, cpu_s: O
     let failed = exit_code.is_some_and(|code| code != 0);
     let signal = status.signal().or(stopped_by.filter(|_| failed));
     let signal = signal.map(|number| signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned));
-    End { time, exit_code, signal, cpu_s, status: None }
+    End { time, exit_code, signal, cpu_s, status: None, reason: None }
 }
 
 /// The exit code that tells a shell how the command ended.
@@ -145,6 +166,12 @@ struct Supervisor<'a> {
     last_mark: Option<Instant>,
     marked: u64,
     observer: &'a mut dyn Observer,
+    companion: Companion,
+    timeout: Option<Duration>,
+    /// When its time was over.
+    timed_out: Option<Instant>,
+    /// Whether somebody kept the command's output open when it had ended.
+    left_behind: bool,
 }
 
 impl Supervisor<'_> {
@@ -169,6 +196,8 @@ impl Supervisor<'_> {
             }
             signals.handle();
             if status.is_none() {
+                self.companion.look_after(child.id());
+                self.watch_time(signals);
                 status = child.try_wait()?;
                 if status.is_some() {
                     // The process id may be given to somebody else from here on.
@@ -177,7 +206,12 @@ impl Supervisor<'_> {
                 }
             }
             let idle = !ready.stdout && !ready.stderr;
-            if idle && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let over = |deadline: Instant| {
+                let late = Instant::now().saturating_duration_since(deadline);
+                Instant::now() >= deadline && (idle || late >= LAST_GRACE)
+            };
+            if deadline.is_some_and(over) {
+                self.left_behind = true;
                 break;
             }
             if Instant::now() >= next_look {
@@ -187,6 +221,20 @@ impl Supervisor<'_> {
         }
         self.follow_log();
         status.ok_or_else(|| io::Error::other("it did not end"))
+    }
+
+    /// Tells the command to end when its time is over, and kills what is left of it later.
+    fn watch_time(&mut self, signals: &mut Signals) {
+        let is_over = self.timeout.is_some_and(|timeout| self.started.elapsed() >= timeout);
+        match self.timed_out {
+            None if is_over => {
+                self.timed_out = Some(Instant::now());
+                signals.stopped_by = Some(SIGTERM);
+                signals.pass_on(SIGTERM);
+            }
+            Some(time) if time.elapsed() >= END_GRACE => signals.pass_on(SIGKILL),
+            _ => {}
+        }
     }
 
     /// Moves what is in a pipe to the observer and the log; forgets the pipe at its end.
@@ -273,6 +321,8 @@ struct Signals {
     from_terminal: Option<Instant>,
     /// The last signal that asks to stop.
     stopped_by: Option<i32>,
+    /// Whether Ctrl-C was pressed.
+    interrupted: bool,
 }
 
 impl Signals {
@@ -285,7 +335,7 @@ impl Signals {
         let wanted = PASSED_ON.iter().filter(|number| ignored >> (*number - 1) & 1 == 0).chain(&[SIGCHLD]);
         let delivery = SignalDelivery::with_pipe(read, write, WithRawSiginfo, wanted)?;
         let shared_terminal = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
-        Ok(Self { delivery, target: None, shared_terminal, from_terminal: None, stopped_by: None })
+        Ok(Self { delivery, target: None, shared_terminal, from_terminal: None, stopped_by: None, interrupted: false })
     }
 
     /// Takes the signals that came, and passes on those that the command has not got yet.
@@ -299,11 +349,17 @@ impl Signals {
             if [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number) {
                 self.stopped_by = Some(number);
             }
-            if self.shared_terminal && from_kernel {
-                self.from_terminal = Some(Instant::now());
+            let is_echo = !from_kernel && self.from_terminal.is_some_and(|time| time.elapsed() < ECHO);
+            if self.shared_terminal && is_echo {
                 continue;
             }
-            if self.shared_terminal && self.from_terminal.is_some_and(|time| time.elapsed() < ECHO) {
+            // Who presses Ctrl-C once more does not want to wait for what the first one began.
+            if number == SIGINT && std::mem::replace(&mut self.interrupted, true) {
+                self.pass_on(SIGKILL);
+                continue;
+            }
+            if self.shared_terminal && from_kernel {
+                self.from_terminal = Some(Instant::now());
                 continue;
             }
             self.pass_on(number);
@@ -315,25 +371,15 @@ impl Signals {
         // What has just ended cannot get it, and need not.
         if self.shared_terminal {
             // Our group is not the command's own: it may have our caller in it, and the rest of a pipeline.
-            for process in family(target) {
-                let _ = kill_process(process, signal);
+            for process in family(target.as_raw_nonzero().get().cast_unsigned()) {
+                if let Some(process) = Pid::from_raw(process.cast_signed()) {
+                    let _ = kill_process(process, signal);
+                }
             }
         } else {
             let _ = kill_process_group(target, signal);
         }
     }
-}
-
-/// A process and those that it started, and they, as far as the system tells.
-fn family(process: Pid) -> Vec<Pid> {
-    let mut family = vec![process];
-    let mut asked = 0;
-    while let Some(parent) = family.get(asked).map(|pid| pid.as_raw_nonzero()) {
-        asked += 1;
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-        family.extend(children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)));
-    }
-    family
 }
 
 /// The signals that this process ignores, a bit each; none where the system does not tell.

@@ -9,7 +9,9 @@ use std::thread;
 
 use crate::config::Experiment;
 use crate::files::{self, Durability, RelPath, UnsafePath};
-use crate::run::{Ended, Launch, LiveRun, Observer, RunError, RunInput, capture_environment, inputs_from_pointers};
+use crate::run::{
+    Ended, Launch, LiveRun, Observer, RunError, RunInput, Supervision, capture_environment, inputs_from_pointers,
+};
 use crate::track::{TrackError, Workspace};
 
 use super::{DataSource, Job, PROTOCOL_VERSION, Recipe, RecipeError};
@@ -172,6 +174,7 @@ fn launch(
         user: options.user.clone(),
         host: options.host.clone(),
         environment: capture_environment(),
+        supervision: Supervision::default(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::files::RelPath;
 use crate::git::{Identity, RefCommit, Repository, TreeEdit};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::registry::{REGISTRY_REF, Registry};
-use crate::run::{Launch, LiveRun, Observer, RUNS_REF, Run, Runs};
+use crate::run::{Launch, LiveRun, Observer, RUNS_REF, Run, Runs, Supervision};
 use crate::store::{Entry, Manifest, Mode};
 use crate::track::{Silent, TrackOptions};
 
@@ -93,6 +93,7 @@ impl Fixture {
             user: "ada".to_owned(),
             host: "here".to_owned(),
             environment: BTreeMap::new(),
+            supervision: Supervision::default(),
         };
         let live = LiveRun::start(&self.workspace, &launch).unwrap();
         let ended = live.supervise(&self.workspace, &launch, &mut Mute).unwrap();

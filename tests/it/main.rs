@@ -35,6 +35,7 @@ mod sandbox;
 mod sharing;
 mod ssh;
 mod sshd;
+mod supervision;
 mod train;
 mod trust;
 mod verify;
