@@ -102,8 +102,12 @@ fn is_within(tolerance: Option<f64>, one: f64, other: f64) -> bool {
     if one.to_bits() == other.to_bits() || one == other || one.is_nan() && other.is_nan() {
         return true;
     }
+    if !one.is_finite() || !other.is_finite() {
+        return false;
+    }
     let scale = one.abs().max(other.abs()).max(1.0);
-    tolerance.is_some_and(|tolerance| (one - other).abs() <= tolerance * scale)
+    // 0.51 is 0.01 from 0.5, though not to the last bit.
+    tolerance.is_some_and(|tolerance| (one - other).abs() <= tolerance * scale * (1.0 + 1e-9))
 }
 
 /// Compares two runs, with their series.

@@ -106,7 +106,7 @@ mod tests {
     fn metrics_are_those_of_one_side_as_the_series_is() {
         let ours = "[metrics.loss]\nlast = 1\n[metrics.extra]\nlast = 2\n";
         let theirs = "[metrics.loss]\nlast = 3\n[metrics.other]\nlast = 4\n";
-        let taken = "[metrics.extra]\nlast = 2\n\n[metrics.loss]\nlast = 1\n";
+        let taken = "[metrics.loss]\nlast = 1\n\n[metrics.extra]\nlast = 2\n";
         assert_eq!(merged("[metrics.loss]\nlast = 0\n", ours, theirs), taken);
     }
 
@@ -120,7 +120,7 @@ mod tests {
     fn lists_are_united_by_name() {
         let ours = "[[outputs]]\nname = \"model\"\nid = \"1\"\n";
         let theirs = "[[outputs]]\nname = \"model\"\nid = \"2\"\n[[outputs]]\nname = \"plot\"\nid = \"3\"\n";
-        let both = "[[outputs]]\nid = \"1\"\nname = \"model\"\n\n[[outputs]]\nid = \"3\"\nname = \"plot\"\n";
+        let both = "[[outputs]]\nname = \"model\"\nid = \"1\"\n\n[[outputs]]\nname = \"plot\"\nid = \"3\"\n";
         assert_eq!(merged("outputs = []\n", ours, theirs), both);
     }
 
