@@ -5,11 +5,10 @@
 //! Requests to one run share a sync, and the disk does those of several runs together.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::error::ApiError;
 use crate::id::{CommitId, RunId};
@@ -20,7 +19,8 @@ use crate::track::Workspace;
 
 /// How long a run that ended is kept open for what its client adds right after the end.
 const LINGER: Duration = Duration::from_secs(1);
-/// How old the last look at a run's logs may be for a list of runs. Whoever asks for one run gets it as it is.
+/// How old the last look at what others log and record may be for a list of runs. Whoever asks for one run gets it as
+/// it is.
 const STALE: Duration = Duration::from_secs(1);
 /// Recorded changes that are read one by one; after more, all runs are read.
 const MAX_STEPS: usize = 2000;
@@ -43,8 +43,8 @@ pub(super) struct Tracking {
 #[derive(Debug, Default)]
 struct LiveRuns {
     runs: HashMap<RunId, Arc<LiveEntry>>,
-    /// The change of the folder of live runs that this is as new as.
-    seen: Option<SystemTime>,
+    /// When the folder of live runs was looked at last.
+    looked: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ struct Recorded {
     runs: HashMap<RunId, Arc<Run>>,
     /// The commit that this is as new as; none before the first look.
     tip: Option<CommitId>,
-    is_loaded: bool,
+    /// When that was; none before the first look.
+    looked: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +66,8 @@ struct Ending {
 #[derive(Debug)]
 struct LiveEntry {
     state: Mutex<LiveState>,
+    /// The run as it was when its logs were looked at last.
+    shown: RwLock<Arc<Run>>,
     /// How many changes were written.
     written: AtomicU64,
     /// How many of those are on the disk.
@@ -74,10 +77,14 @@ struct LiveEntry {
 #[derive(Debug)]
 struct LiveState {
     served: ServedRun,
-    shown: Arc<Run>,
     looked: Instant,
     /// What a client said of the end of a run that ends with its process.
     claimed: Option<RunStatus>,
+}
+
+/// Whether a look at what others do was a moment ago.
+fn is_fresh(looked: Option<Instant>) -> bool {
+    looked.is_some_and(|looked| looked.elapsed() < STALE)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,9 +93,37 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl LiveEntry {
     fn new(mut served: ServedRun) -> Result<Self, RunError> {
-        let shown = Arc::new(served.current()?);
-        let state = LiveState { served, shown, looked: Instant::now(), claimed: None };
-        Ok(Self { state: Mutex::new(state), written: AtomicU64::new(0), synced: Mutex::new(0) })
+        let shown = RwLock::new(Arc::new(served.current()?));
+        let state = Mutex::new(LiveState { served, looked: Instant::now(), claimed: None });
+        Ok(Self { state, shown, written: AtomicU64::new(0), synced: Mutex::new(0) })
+    }
+
+    /// The run as it was when its logs were looked at last.
+    fn shown(&self) -> Arc<Run> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The run with all that was logged by now.
+    fn look(&self, state: &mut LiveState) -> Result<Arc<Run>, RunError> {
+        let mut run = state.served.current()?;
+        state.looked = Instant::now();
+        if let Some(claimed) = state.claimed.filter(|_| run.status == RunStatus::Running) {
+            run.status = claimed;
+        }
+        let run = Arc::new(run);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&run);
+        Ok(run)
+    }
+
+    /// The run as of a moment ago, without waiting for somebody who writes to it or records it.
+    fn glance(&self) -> Result<Arc<Run>, RunError> {
+        if let Ok(mut state) = self.state.try_lock()
+            && state.looked.elapsed() > STALE
+            && state.served.is_there()
+        {
+            return self.look(&mut state);
+        }
+        Ok(self.shown())
     }
 
     /// Waits until the first `count` changes are on the disk.
@@ -102,18 +137,6 @@ impl LiveEntry {
         ServedRun::sync(folder)?;
         *synced = written;
         Ok(())
-    }
-}
-
-impl LiveState {
-    fn look(&mut self) -> Result<Arc<Run>, RunError> {
-        let mut run = self.served.current()?;
-        self.looked = Instant::now();
-        if let Some(claimed) = self.claimed.filter(|_| run.status == RunStatus::Running) {
-            run.status = claimed;
-        }
-        self.shown = Arc::new(run);
-        Ok(Arc::clone(&self.shown))
     }
 }
 
@@ -137,7 +160,7 @@ impl Tracking {
         if let Some(entry) = self.live_entry(&id)? {
             let mut state = lock(&entry.state);
             if state.served.is_there() {
-                return Ok(state.look()?);
+                return Ok(entry.look(&mut state)?);
             }
         }
         self.recorded_run(&id)?.ok_or_else(not_found)
@@ -153,11 +176,7 @@ impl Tracking {
         };
         let mut all = HashMap::with_capacity(entries.len());
         for (run_id, entry) in entries {
-            let mut state = lock(&entry.state);
-            if state.looked.elapsed() > STALE && state.served.is_there() {
-                state.look()?;
-            }
-            all.insert(run_id, Arc::clone(&state.shown));
+            all.insert(run_id, entry.glance()?);
         }
         self.look_for_recorded_runs()?;
         let recorded = self.recorded.read().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +203,7 @@ impl Tracking {
     pub(super) fn create(&self, run: Run) -> Result<Arc<Run>, ApiError> {
         let run_id = run.id;
         let entry = LiveEntry::new(ServedRun::create(&self.workspace, run, self.inside.as_ref())?)?;
-        let shown = Arc::clone(&lock(&entry.state).shown);
+        let shown = entry.shown();
         self.live.write().unwrap_or_else(PoisonError::into_inner).runs.insert(run_id, Arc::new(entry));
         Ok(shown)
     }
@@ -233,7 +252,7 @@ impl Tracking {
                 self.forget(&id);
                 continue;
             }
-            let run = state.look()?;
+            let run = entry.look(&mut state)?;
             let Some(mut change) = decide(&run)? else { return Ok(run) };
             let is_served = state.served.is_served();
             let status = change.status;
@@ -256,7 +275,7 @@ impl Tracking {
                 }
             }
             let count = entry.written.fetch_add(1, Ordering::SeqCst) + 1;
-            let run = state.look()?;
+            let run = entry.look(&mut state)?;
             let folder = state.served.folder().to_path_buf();
             drop(state);
             entry.sync(&folder, count)?;
@@ -307,16 +326,10 @@ impl Tracking {
 
     /// Takes in the runs that others began, and forgets those that others recorded.
     fn look_for_live_runs(&self) -> Result<(), RunError> {
-        let root = ServedRun::root(&self.workspace);
-        let changed = fs::metadata(&root).and_then(|metadata| metadata.modified()).ok();
-        {
-            let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-            // A change within the clock's step of the last look may not show.
-            let is_old = changed.is_some_and(|time| time.elapsed().is_ok_and(|age| age > Duration::from_millis(50)));
-            if live.seen == changed && (is_old || changed.is_none()) {
-                return Ok(());
-            }
+        if is_fresh(self.live.read().unwrap_or_else(PoisonError::into_inner).looked) {
+            return Ok(());
         }
+        let now = Instant::now();
         let ids = ServedRun::ids(&self.workspace)?;
         for run_id in &ids {
             self.live_entry(run_id)?;
@@ -324,7 +337,7 @@ impl Tracking {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         live.runs
             .retain(|run_id, _| ids.binary_search(run_id).is_ok() || ServedRun::has_folder(&self.workspace, run_id));
-        live.seen = changed;
+        live.looked = Some(now);
         Ok(())
     }
 
@@ -332,7 +345,7 @@ impl Tracking {
         let tip = self.workspace.repository.read_ref(RUNS_REF)?;
         {
             let recorded = self.recorded.read().unwrap_or_else(PoisonError::into_inner);
-            if recorded.is_loaded && recorded.tip == tip {
+            if recorded.looked.is_some() && recorded.tip == tip {
                 return Ok(recorded.runs.get(run_id).cloned());
             }
         }
@@ -341,17 +354,19 @@ impl Tracking {
 
     /// Takes in what was recorded since the last look.
     fn look_for_recorded_runs(&self) -> Result<(), ApiError> {
-        let tip = self.workspace.repository.read_ref(RUNS_REF)?;
-        let is_new = |recorded: &Recorded| !recorded.is_loaded || recorded.tip != tip;
-        if !is_new(&self.recorded.read().unwrap_or_else(PoisonError::into_inner)) {
+        let is_due = |recorded: &Recorded| !is_fresh(recorded.looked);
+        if !is_due(&self.recorded.read().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(());
         }
         let mut recorded = self.recorded.write().unwrap_or_else(PoisonError::into_inner);
-        if !is_new(&recorded) {
+        if !is_due(&recorded) {
             return Ok(());
         }
-        let changed = match (recorded.is_loaded, &tip) {
-            (true, Some(tip)) => self.changed_since(recorded.tip, tip)?,
+        let now = Instant::now();
+        let tip = self.workspace.repository.read_ref(RUNS_REF)?;
+        let changed = match (recorded.looked, &tip) {
+            (Some(_), tip) if recorded.tip == *tip => Some(Vec::new()),
+            (Some(_), Some(tip)) => self.changed_since(recorded.tip, tip)?,
             _ => None,
         };
         match changed {
@@ -367,7 +382,7 @@ impl Tracking {
                 recorded.runs = runs.into_iter().map(|run| (run.id, Arc::new(run))).collect();
             }
         }
-        (recorded.tip, recorded.is_loaded) = (tip, true);
+        (recorded.tip, recorded.looked) = (tip, Some(now));
         Ok(())
     }
 
@@ -479,7 +494,7 @@ impl Tracking {
         let run = state.served.settle(&self.workspace)?;
         if let Some(run) = run {
             let mut recorded = self.recorded.write().unwrap_or_else(PoisonError::into_inner);
-            if recorded.is_loaded {
+            if recorded.looked.is_some() {
                 recorded.runs.insert(*run_id, Arc::new(run));
             }
         }

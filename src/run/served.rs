@@ -173,11 +173,6 @@ impl ServedRun {
         recorded(workspace, run_id)
     }
 
-    /// The folder that has the live folders.
-    pub fn root(workspace: &Workspace) -> PathBuf {
-        live::live_root(workspace)
-    }
-
     /// The run's live folder.
     pub fn folder(&self) -> &Path {
         &self.folder
