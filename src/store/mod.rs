@@ -212,10 +212,13 @@ impl Store {
         Ok(leftovers.len())
     }
 
-    /// Drafts in the store's folders.
+    /// Drafts in the store's folders. What is known of remotes is written without the lock, and whoever loses a draft of
+    /// that only reads it again.
     fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut leftovers = Vec::new();
-        for folder in [self.packs_dir(), self.index_dir()] {
+        let caches = fs::read_dir(self.root.join("remotes")).into_iter().flatten().flatten();
+        let caches = caches.map(|entry| entry.path()).filter(|folder| folder.is_dir());
+        for folder in [self.packs_dir(), self.index_dir()].into_iter().chain(caches) {
             let names = list(&folder)?.into_iter().filter(|name| name.starts_with(Draft::PREFIX));
             leftovers.extend(names.map(|name| folder.join(name)));
         }
