@@ -102,7 +102,8 @@ impl Followers {
             let known = self.files.get(&path).map(|file| file.length);
             let is_new = known.unwrap_or(before) != length;
             // The last line of a log that did not change since may be taken now.
-            if !is_new && !(is_last && kind == Kind::Csv && known.is_some()) {
+            let has_more = is_last && kind == Kind::Csv && known.is_some();
+            if !is_new && !has_more {
                 continue;
             }
             let mut file = self.files.remove(&path).unwrap_or_default();
