@@ -113,6 +113,7 @@ pub(super) fn routes() -> Router<Arc<Server>> {
             .route(&format!("{artifacts}/"), any(at_root))
             .route(&format!("{artifacts}/{{*path}}"), any(at_path))
             .route(&format!("{prefix}/2.0/mlflow-artifacts/mpu/{{*path}}"), any(super::multipart::answer))
+            .route(&format!("{prefix}/2.0/mlflow-artifacts/presigned/{{*path}}"), any(presigned))
             .route(&format!("{prefix}/2.0/mlflow/upload-artifact"), any(upload_small))
             .route(&format!("{prefix}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files"), any(get_of_model));
     }
@@ -146,6 +147,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(ApiError::new(Code::InternalError, "this request met a bug of git-ml")))
+}
+
+/// Files come from here and from nowhere else; clients that hear this ask for the file itself.
+async fn presigned() -> Response {
+    ApiError::new(Code::NotImplemented, "Presigned downloads are not supported by this server.").into_response()
 }
 
 async fn at_root(State(server): State<Arc<Server>>, request: Request) -> Response {

@@ -27,6 +27,7 @@ pub(super) enum Code {
     RequestEntityTooLarge,
     InvalidState,
     InternalError,
+    NotImplemented,
 }
 
 impl Code {
@@ -38,6 +39,7 @@ impl Code {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::RequestEntityTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::InvalidState | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
         }
     }
 }

@@ -22,6 +22,7 @@
 //! | `logged` | logged models |
 //! | `registry`, `versions`, `sources` | registered models, their versions, and what versions are made of |
 //! | `datasets` | what runs read and made |
+//! | `graphql`, `graphql_query` | the queries of MLflow's own pages |
 //! | `shelf` | what is remembered of models |
 
 mod artifacts;
@@ -31,6 +32,8 @@ mod error;
 mod experiments;
 mod filter;
 mod form;
+mod graphql;
+mod graphql_query;
 mod http;
 mod logged;
 mod message;
@@ -55,7 +58,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -295,6 +298,7 @@ fn router(server: Arc<Server>) -> Router {
     Router::new()
         .route("/health", get(|| async { Reply::text("OK") }))
         .route("/version", get(|| async { Reply::text(MLFLOW_VERSION) }))
+        .route("/graphql", any(graphql::answer))
         .merge(artifacts::routes())
         .fallback(http::answer)
         .layer(from_fn_with_state(Arc::clone(&server), http::guard))

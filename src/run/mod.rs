@@ -32,7 +32,10 @@ pub use environment::capture_environment;
 pub use experiments::{DEFAULT_EXPERIMENT, Experiment, experiment_id};
 pub use find::Wanted;
 pub use live::{ActiveRun, LiveRun};
-pub use models::{COMMIT_LINE, LoggedModel, LoggedModels, ModelFiles, ModelMetric, ModelStatus, ModelUse};
+pub use models::{
+    COMMIT_LINE, LoggedModel, LoggedModels, MAX_MODEL_RECORD, MODEL_RECORD, MODELS_FOLDER, ModelFiles, ModelMetric,
+    ModelStatus, ModelUse,
+};
 pub use names::name_of;
 pub use python::capture_python;
 pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};

@@ -18,11 +18,11 @@ use crate::track::Workspace;
 /// The start of the line that tells, in the message of a commit, of which logged model it is and that it is of no run.
 pub const COMMIT_LINE: &str = "logged model ";
 /// The folder of all logged models in the tree.
-const FOLDER: &str = "models";
+pub const MODELS_FOLDER: &str = "models";
 /// The record in a model's folder.
-const RECORD: &str = "model.toml";
+pub const MODEL_RECORD: &str = "model.toml";
 /// Bytes a record may have.
-const MAX_RECORD: u64 = 16 << 20;
+pub const MAX_MODEL_RECORD: u64 = 16 << 20;
 /// Metrics that a model keeps; of more the oldest go. The runs that logged them have them all.
 const MAX_METRICS: usize = 1000;
 
@@ -159,7 +159,8 @@ impl LoggedModel {
         toml::to_string(self).map(String::into_bytes).map_err(|error| malformed(error.to_string()))
     }
 
-    fn parse(bytes: &[u8], model_id: &LoggedModelId) -> Result<Self, RunError> {
+    /// Reads a record's file, which has to be that of the model `model_id`.
+    pub fn parse(bytes: &[u8], model_id: &LoggedModelId) -> Result<Self, RunError> {
         let fail = |problem: String| RunError::Malformed { id: model_id.to_string(), problem };
         let text = std::str::from_utf8(bytes).map_err(|_| fail("it is not text".to_owned()))?;
         let model: Self = toml::from_str(text).map_err(|error| fail(error.message().to_owned()))?;
@@ -192,8 +193,8 @@ impl<'w> LoggedModels<'w> {
         let repository = &self.workspace.repository;
         let Some(tip) = self.tip()? else { return Ok(Vec::new()) };
         let mut ids: Vec<LoggedModelId> = Vec::new();
-        for folder in repository.list_at(&tip, FOLDER)?.iter().filter(|entry| entry.is_folder) {
-            let models = repository.list_at(&tip, &format!("{FOLDER}/{}", folder.name))?;
+        for folder in repository.list_at(&tip, MODELS_FOLDER)?.iter().filter(|entry| entry.is_folder) {
+            let models = repository.list_at(&tip, &format!("{MODELS_FOLDER}/{}", folder.name))?;
             ids.extend(models.iter().filter_map(|model| model.name.parse::<LoggedModelId>().ok()));
         }
         ids.sort_unstable();
@@ -240,14 +241,14 @@ impl<'w> LoggedModels<'w> {
     }
 
     fn read(&self, tip: &CommitId, model_id: &LoggedModelId) -> Result<Option<LoggedModel>, RunError> {
-        let bytes = self.workspace.repository.read_at(tip, &path_of(model_id), MAX_RECORD)?;
+        let bytes = self.workspace.repository.read_at(tip, &path_of(model_id), MAX_MODEL_RECORD)?;
         bytes.map(|bytes| LoggedModel::parse(&bytes, model_id)).transpose()
     }
 }
 
 fn path_of(model_id: &LoggedModelId) -> String {
     let id = model_id.to_string();
-    format!("{FOLDER}/{}/{id}/{RECORD}", &id[id.len() - 2..])
+    format!("{MODELS_FOLDER}/{}/{id}/{MODEL_RECORD}", &id[id.len() - 2..])
 }
 
 fn edit(model: &LoggedModel) -> Result<TreeEdit, RunError> {

@@ -18,7 +18,7 @@ use super::event::{Note, OwnLine};
 use super::live::{self, LOCK, RECORD};
 use super::record::{MetricSummary, Run};
 use super::recover::{as_it_stands, last_sign_of_life, settle};
-use super::{Point, RunChange, RunError, RunStatus, Series, ledger, series};
+use super::{Point, RunChange, RunError, RunOutput, RunStatus, Series, ledger, series};
 use crate::files::{self, Appender, Durability, FileLock, Wait};
 use crate::id::RunId;
 use crate::track::Workspace;
@@ -203,17 +203,7 @@ impl ServedRun {
     /// Adds to the run. It survives a power cut after [`ServedRun::sync`]. False if the run is not here any more.
     pub fn add(&mut self, workspace: &Workspace, change: RunChange) -> Result<bool, RunError> {
         let is_served = self.is_served();
-        // Nobody records the run while its log is being written.
-        let _turn = match is_served {
-            true => match FileLock::shared(&self.folder.join(LOCK), TURN) {
-                Err(_) if !self.is_there() => return Ok(false),
-                lock => Some(lock?),
-            },
-            false => None,
-        };
-        if !self.is_there() {
-            return Ok(false);
-        }
+        let Some(_turn) = self.turn(is_served)? else { return Ok(false) };
         if is_reopened(&self.folder) && !change.points.is_empty() {
             self.keep_base(workspace)?;
         }
@@ -231,6 +221,28 @@ impl ServedRun {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// Adds an output, which is in the store, and does not return before that survives a power cut. False if the run is
+    /// not here any more.
+    pub(super) fn add_output(&self, output: &RunOutput) -> Result<bool, RunError> {
+        let Some(_turn) = self.turn(self.is_served())? else { return Ok(false) };
+        live::note_output(&self.folder, output)?;
+        Self::sync(&self.folder)?;
+        Ok(true)
+    }
+
+    /// Keeps others from recording the run while its log is being written; none if it is not here any more.
+    fn turn(&self, is_served: bool) -> Result<Option<Option<FileLock>>, RunError> {
+        let turn = match is_served {
+            true => match FileLock::shared(&self.folder.join(LOCK), TURN) {
+                Err(_) if !self.is_there() => return Ok(None),
+                lock => Some(lock?),
+            },
+            // Its supervisor has the lock, and records it when its command has ended.
+            false => None,
+        };
+        Ok(self.is_there().then_some(turn))
     }
 
     /// Keeps the points of the record beside the log, once, so that recording the run twice does not double them.

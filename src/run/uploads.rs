@@ -15,7 +15,7 @@ use walkdir::WalkDir;
 
 use super::event::name_fault;
 use super::models::{LoggedModel, LoggedModels, ModelFiles, ModelStatus};
-use super::{RunError, RunOutput, Runs, live};
+use super::{RunError, RunOutput, Runs, ServedRun, live};
 use crate::files::{self, Draft, Durability, FileError, FileLock, RelPath, Wait, check_length, resolve_beneath};
 use crate::git::Identity;
 use crate::id::{ArtifactId, Digest, LoggedModelId, RunId};
@@ -358,13 +358,13 @@ pub fn add_output(workspace: &Workspace, run_id: &RunId, output: &RunOutput) -> 
         let name: String = output.name.chars().filter(|c| !c.is_control()).take(50).collect();
         output.name = format!("{name}-{}", output.id.short());
     }
-    let folder = live::folder_of(workspace, run_id);
-    if live::is_supervised(&folder) {
-        live::note_output(&folder, &output)?;
-    } else {
-        let subject = format!("output {}", output.name);
-        runs.amend(run_id, &subject, &mut |run| run.outputs.push(output.clone()))?;
+    if let Some(live) = ServedRun::open(workspace, run_id)?
+        && live.add_output(&output)?
+    {
+        return Ok(true);
     }
+    let subject = format!("output {}", output.name);
+    runs.amend(run_id, &subject, &mut |run| run.outputs.push(output.clone()))?;
     Ok(true)
 }
 

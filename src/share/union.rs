@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::ShareError;
 use super::record::merge;
 use crate::git::{GitError, ObjectName, PartKind, Put, Repository, TreePart};
-use crate::id::{CommitId, RunId};
-use crate::run::{RECORD_NAME, Run, RunStatus, file_limit, folder_in_tree};
+use crate::id::{CommitId, LoggedModelId, RunId};
+use crate::run::{
+    LoggedModel, MAX_MODEL_RECORD, MODEL_RECORD, MODELS_FOLDER, RECORD_NAME, Run, RunStatus, file_limit, folder_in_tree,
+};
 
 /// Files that a run's folder may have.
 const MAX_FILES: usize = 64;
@@ -121,6 +123,8 @@ impl Sides<'_> {
                 self.unite_shelf(&part.name, path, &mut puts, &mut union)?;
             } else if part.name == EXPERIMENTS && part.kind == PartKind::Folder {
                 self.unite_experiments(path, &mut puts, &mut union)?;
+            } else if part.name == MODELS_FOLDER && part.kind == PartKind::Folder {
+                self.unite_models(path, &mut puts, &mut union)?;
             } else {
                 union.keep_out(&part.name, "this is no part of a log of runs");
             }
@@ -266,25 +270,82 @@ impl Sides<'_> {
                 union.keep_out(&place, "this is no experiment");
                 continue;
             }
-            let content = self.repository.read_file(&part.id, MAX_EXPERIMENT)?;
-            let text = content.as_deref().and_then(|content| std::str::from_utf8(content).ok());
-            if text.is_none_or(|text| text.parse::<toml::Table>().is_err()) {
-                union.keep_out(&place, "this cannot be read");
+            let is_readable =
+                |text: &[u8]| std::str::from_utf8(text).is_ok_and(|text| text.parse::<toml::Table>().is_ok());
+            self.unite_table(&place, file, MAX_EXPERIMENT, &is_readable, puts, union)?;
+        }
+        Ok(())
+    }
+
+    /// The logged models, a folder each as runs have them.
+    fn unite_models(&self, path: Path, puts: &mut Vec<(String, Put)>, union: &mut Union) -> Result<(), ShareError> {
+        let read = |id: Option<ObjectName>| Folder::read(self.repository, id.as_ref());
+        let (base, ours) = (read(path.base)?, read(path.ours)?);
+        for shelf in self.repository.parts_of(&path.theirs)? {
+            if ours.get(&shelf.name) == Some(shelf.id) {
                 continue;
             }
-            let taken = match file.ours {
-                None => Put::File(file.theirs),
-                Some(ours) if file.base == Some(ours) => Put::File(file.theirs),
-                Some(ours) => {
-                    let mut newer = || self.newer(&place, Some(&ours), Some(&file.theirs));
-                    match self.merge_files(file, &ours, MAX_EXPERIMENT, &mut newer)? {
-                        Some(merged) => Put::Bytes(merged),
-                        None => continue,
-                    }
+            let place = format!("{MODELS_FOLDER}/{}", shelf.name);
+            if shelf.kind != PartKind::Folder {
+                union.keep_out(&place, "this is no logged model");
+                continue;
+            }
+            let (base, ours) = (read(base.get(&shelf.name))?, read(ours.get(&shelf.name))?);
+            for part in self.repository.parts_of(&shelf.id)? {
+                let inner = Path { base: base.get(&part.name), ours: ours.get(&part.name), theirs: part.id };
+                if inner.ours == Some(inner.theirs) || inner.ours.is_some() && inner.base == Some(inner.theirs) {
+                    continue;
                 }
-            };
-            puts.push((place, taken));
+                let place = format!("{place}/{}", part.name);
+                let model_id = part.name.parse::<LoggedModelId>().ok();
+                let model_id = model_id.filter(|_| part.kind == PartKind::Folder && part.name.ends_with(&shelf.name));
+                let Some(model_id) = model_id else {
+                    union.keep_out(&place, "this is no logged model");
+                    continue;
+                };
+                let (base, ours) = (read(inner.base)?, read(inner.ours)?);
+                for file in self.repository.parts_of(&inner.theirs)? {
+                    let place = format!("{place}/{}", file.name);
+                    if file.kind != PartKind::File || file.name != MODEL_RECORD {
+                        union.keep_out(&place, "this is no file of a logged model");
+                        continue;
+                    }
+                    let file = Path { base: base.get(&file.name), ours: ours.get(&file.name), theirs: file.id };
+                    let is_readable = |bytes: &[u8]| LoggedModel::parse(bytes, &model_id).is_ok();
+                    self.unite_table(&place, file, MAX_MODEL_RECORD, &is_readable, puts, union)?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// A TOML file that is merged field by field where both sides changed it.
+    fn unite_table(
+        &self,
+        place: &str,
+        file: Path,
+        limit: u64,
+        is_readable: &dyn Fn(&[u8]) -> bool,
+        puts: &mut Vec<(String, Put)>,
+        union: &mut Union,
+    ) -> Result<(), ShareError> {
+        let content = self.repository.read_file(&file.theirs, limit)?;
+        if !content.as_deref().is_some_and(is_readable) {
+            union.keep_out(place, "this cannot be read");
+            return Ok(());
+        }
+        let taken = match file.ours {
+            None => Put::File(file.theirs),
+            Some(ours) if file.base == Some(ours) => Put::File(file.theirs),
+            Some(ours) => {
+                let mut newer = || self.newer(place, Some(&ours), Some(&file.theirs));
+                match self.merge_files(file, &ours, limit, &mut newer)? {
+                    Some(merged) => Put::Bytes(merged),
+                    None => return Ok(()),
+                }
+            }
+        };
+        puts.push((place.to_owned(), taken));
         Ok(())
     }
 

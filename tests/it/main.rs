@@ -24,6 +24,7 @@ mod import_runs;
 mod init;
 mod kills;
 mod lfs;
+mod mlflow_client;
 mod mlflow_rest;
 mod proxy;
 mod reading;
