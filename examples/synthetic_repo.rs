@@ -148,7 +148,7 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
         exit_code: Some(i32::from(status != RunStatus::Finished)),
         signal: (status == RunStatus::Killed).then(|| "SIGTERM".to_owned()),
         reason: None,
-        note: (number % 50 == 0).then(|| format!("look at number {number} again")),
+        note: number.is_multiple_of(50).then(|| format!("look at number {number} again")),
         removed: None,
         user: noise.one_of(&["ada", "grace", "alan"]).to_owned(),
         host: noise.one_of(&["laptop", "node-1", "node-2"]).to_owned(),
@@ -169,7 +169,7 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
         ]),
         metrics: metrics.collect(),
         tags: texts(&[("team", noise.one_of(&["vision", "search"])), ("purpose", noise.one_of(&["try", "release"]))]),
-        inputs: RelPath::new(&format!("data/{data}"))
+        inputs: RelPath::new(format!("data/{data}"))
             .map(|path| RunInput { path, name: data.to_owned(), id: artifact(data.to_owned()) })
             .into_iter()
             .collect(),

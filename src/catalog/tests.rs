@@ -80,7 +80,7 @@ fn random_run(number: u64) -> Run {
         commit: noise.some(commit(number % 5)),
         snapshot: noise.some(commit(number % 3)),
         dirty: noise.next().is_multiple_of(2),
-        branch: (number % 2 == 0).then(|| text(noise)),
+        branch: number.is_multiple_of(2).then(|| text(noise)),
         started,
         ended: noise.some(started + SignedDuration::from_secs(5)),
         duration_s: noise.some(5.0),

@@ -233,9 +233,9 @@ pub(super) fn update(server: &Server, call: &Call) -> Result<Reply, ApiError> {
     };
     let run = server.tracking.change(message.run_id()?, &mut |run| {
         check_run_active(server, run)?;
-        let mut change = RunChange::default();
-        change.name = Some(message.run_name.clone()).filter(|name| !name.is_empty() && *name != run.name);
-        change.status = message.status.map(|status| status.0);
+        let name = Some(message.run_name.clone()).filter(|name| !name.is_empty() && *name != run.name);
+        let status = message.status.map(|status| status.0);
+        let mut change = RunChange { name, status, ..RunChange::default() };
         if ended.is_some() && change.status.is_none() && run.status != RunStatus::Running {
             change.status = Some(run.status);
         }

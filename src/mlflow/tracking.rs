@@ -267,12 +267,10 @@ impl Tracking {
                     state.claimed = None;
                 }
             }
-            if change != RunChange::default() {
-                if !state.served.add(&self.workspace, change)? {
-                    drop(state);
-                    self.forget(&id);
-                    continue;
-                }
+            if change != RunChange::default() && !state.served.add(&self.workspace, change)? {
+                drop(state);
+                self.forget(&id);
+                continue;
             }
             let count = entry.written.fetch_add(1, Ordering::SeqCst) + 1;
             let run = entry.look(&mut state)?;

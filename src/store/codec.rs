@@ -176,7 +176,7 @@ fn decode_planes(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
     let mut planes = [&[][..]; MAX_STRIDE];
     let mut decompressed = vec![0; (0..stride).filter(is_compressed).map(length_of).sum()];
     let mut room = &mut decompressed[..];
-    for number in 0..stride {
+    for (number, whole) in planes.iter_mut().enumerate().take(stride) {
         let length = if is_compressed(&number) {
             let (length, rest) = lengths.split_first_chunk::<3>().ok_or_else(short)?;
             lengths = rest;
@@ -187,7 +187,7 @@ fn decode_planes(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
         let (body, rest) = bodies.split_at_checked(length).ok_or_else(short)?;
         bodies = rest;
         if !is_compressed(&number) {
-            planes[number] = body;
+            *whole = body;
             continue;
         }
         let (plane, rest) = room.split_at_mut(length_of(number));
@@ -195,7 +195,7 @@ fn decode_planes(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
         let decoded =
             with(&PLANE_DECOMPRESSOR, plane_decompressor, |context| context.decompress_to_buffer(body, plane));
         match decoded {
-            Ok(length) if length == plane.len() => planes[number] = plane,
+            Ok(length) if length == plane.len() => *whole = plane,
             Ok(length) => return Err(format!("has {length} bytes in a plane of {}", plane.len())),
             Err(error) => return Err(format!("does not decompress ({error})")),
         }
