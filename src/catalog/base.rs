@@ -1,5 +1,6 @@
 //! The database: opening it, and making another one where it is of no use.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,23 +68,27 @@ impl BaseError {
 #[derive(Debug)]
 pub(super) struct Base {
     pub(super) connection: Connection,
+    /// Which file it is; none in memory.
+    pub(super) inode: Option<u64>,
 }
 
 impl Base {
     /// The database in a file, made if it is not there, and made anew if it is of another version or damaged.
     pub(super) fn in_file(place: &Path) -> Result<Self, BaseError> {
         match Self::open(place) {
-            Err(error) if error.is_damage() => Self::renew(place),
+            Err(error) if error.is_damage() => Self::renew(place, None),
             result => result,
         }
     }
 
-    /// A new database in place of a damaged one.
-    pub(super) fn renew(place: &Path) -> Result<Self, BaseError> {
+    /// A new database in place of a damaged one: of one that cannot be opened, or of the file that was found to be
+    /// damaged when it was read.
+    pub(super) fn renew(place: &Path, damaged: Option<u64>) -> Result<Self, BaseError> {
         {
             let _alone = FileLock::exclusive(&lock_of(place), Wait::UpTo(PATIENCE))?;
             // Another process may have been here first.
-            if Self::connect(place).is_err_and(|error| error.is_damage()) {
+            let is_same = damaged.is_some() && inode_of(place) == damaged;
+            if is_same || Self::connect(place).is_err_and(|error| error.is_damage()) {
                 for name in ["", "-wal", "-shm"] {
                     files::remove_file(&with_suffix(place, name))?;
                 }
@@ -107,7 +112,7 @@ impl Base {
         connection.pragma_update(None, "page_size", 8192)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "normal")?;
-        Self::set_up(connection)
+        Ok(Self { inode: inode_of(place), ..Self::set_up(connection)? })
     }
 
     /// A database that goes with this value.
@@ -130,7 +135,7 @@ impl Base {
                 _ => return Err(BaseError::Damaged),
             }
         }
-        let base = Self { connection };
+        let base = Self { connection, inode: None };
         base.tip()?;
         Ok(base)
     }
@@ -181,6 +186,10 @@ fn checksum(bytes: &[u8], place: i64) -> [u8; 4] {
 
 fn version(connection: &Connection) -> Result<i64, BaseError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn inode_of(place: &Path) -> Option<u64> {
+    place.metadata().ok().map(|metadata| metadata.ino())
 }
 
 /// Whoever opens the database holds this lock together with others, and whoever removes it alone.

@@ -217,14 +217,18 @@ impl Catalog {
                 Err(UpdateError::Base(error)) => error,
             };
             *state = match &*state {
-                State::InFile(_) if error.is_damage() && !renewed => {
+                State::InFile(base) if error.is_damage() && !renewed => {
                     renewed = true;
+                    let damaged = base.inode;
                     // The connection goes first: it must not see the other file.
                     *state = State::Closed;
-                    Base::renew(&self.place).map_or_else(|_| State::fallback(), State::InFile)
+                    Base::renew(&self.place, damaged).map_or_else(|_| State::fallback(), State::InFile)
                 }
                 State::InFile(_) => State::fallback(),
-                State::InMemory(_) | State::Closed => return Ok(None),
+                State::InMemory(_) | State::Closed => {
+                    debug_assert!(!error.is_damage(), "what was just made cannot be read: {error}");
+                    return Ok(None);
+                }
             };
         }
     }

@@ -164,7 +164,7 @@ impl<'t> Writer<'t> {
         self.transaction.prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4)")?.execute(params![
             row,
             run.id.as_bytes(),
-            encode(run),
+            sealed(encode(run), row),
             environment
         ])?;
         self.rows.push(row);
