@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn commands_options_and_fixed_values_complete() {
-        assert_eq!(offered(&["git-ml", "comp"]), ["completions"]);
+        assert_eq!(offered(&["git-ml", "comp"]), ["compare", "completions"]);
         assert_eq!(offered(&["git-ml", "--verb"]), ["--verbose"]);
         assert_eq!(offered(&["git-ml", "completions", ""]), ["bash", "zsh", "fish"]);
     }
