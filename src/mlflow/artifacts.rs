@@ -117,6 +117,8 @@ pub(super) fn routes() -> Router<Arc<Server>> {
             .route(&format!("{prefix}/2.0/mlflow/upload-artifact"), any(upload_small))
             .route(&format!("{prefix}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files"), any(get_of_model));
     }
+    // One of the clients writes two slashes.
+    router = router.route("//model-versions/get-artifact", any(get_of_version));
     router.route("/get-artifact", any(get_of_run)).route("/model-versions/get-artifact", any(get_of_version))
 }
 

@@ -277,7 +277,8 @@ pub(super) fn history(server: &Server, call: &Call) -> Result<Reply, ApiError> {
             )));
         }
         Some(Whole(count)) => Some(Page::new(count.min(50_000), &message.page_token)?),
-        None => None,
+        // Without a page there is all of it, and a token that is none is refused all the same.
+        None => Page::new(1, &message.page_token).map(|_| None)?,
     };
     let mut points = server.tracking.points(run_id, key)?;
     by_time(&mut points);
