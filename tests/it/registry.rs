@@ -148,7 +148,7 @@ fn mistakes_are_one_line_with_a_way_out_and_change_nothing() {
     sandbox.git_ml(&["model", "register", "run:@", "--name", "digits"]).success();
     let before = sandbox.git(&["rev-parse", "refs/ml/registry"]).success().stdout();
     for arguments in [
-        &["model", "register", "run:@", "--name", "a b"][..],
+        &["model", "register", "run:@", "--name", "a:b"][..],
         &["model", "register", "run:@", "--name", "other", "--alias", "v1"],
         &["model", "register", "run:@:nothing", "--name", "digits"],
         &["model", "register", "run:nobody", "--name", "digits"],
