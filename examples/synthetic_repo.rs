@@ -3,6 +3,8 @@
 //! `cargo run --release --example synthetic_repo -- [--runs 10000] [--points 1000] FOLDER` makes a git repository with a
 //! short history and records that many runs in it, each with ten parameters, ten metrics and that many points, through
 //! the library's own way of recording: a commit each. The same numbers make the same runs.
+//!
+//! `cargo run --release --example synthetic_repo -- --measure FOLDER` measures what asking for runs costs there.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,9 +12,11 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use git_ml::catalog::{Catalog, Search};
 use git_ml::files::RelPath;
 use git_ml::git::{BulkCommit, Identity, Repository, TreeEdit};
 use git_ml::id::{ArtifactId, CommitId, Digest, RunId};
+use git_ml::query::{Query, SortKey};
 use git_ml::run::{
     MetricSummary, Point, Run, RunDataset, RunInput, RunOutput, RunStatus, Runs, Series, WholeRun, name_of,
 };
@@ -39,21 +43,72 @@ const METRICS: [&str; 10] = [
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
-    let (mut runs, mut points, mut folder) = (10_000, 1000, None);
+    let (mut runs, mut points, mut folder, mut measures) = (10_000, 1000, None, false);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|word| word.parse().ok()).ok_or(USE);
         match word.as_str() {
             "--runs" => runs = number()?,
             "--points" => points = number()?,
+            "--measure" => measures = true,
             _ if word.starts_with('-') || folder.is_some() => return Err(USE.into()),
             _ => folder = Some(word),
         }
     }
-    make(Path::new(&folder.ok_or(USE)?), runs, points)
+    let folder = folder.ok_or(USE)?;
+    if measures { measure(Path::new(&folder)) } else { make(Path::new(&folder), runs, points) }
 }
 
-const USE: &str = "use: synthetic_repo [--runs N] [--points N] FOLDER";
+const USE: &str = "use: synthetic_repo [--runs N] [--points N] FOLDER, or synthetic_repo --measure FOLDER";
+
+/// Says what it costs to ask which runs there are.
+fn measure(folder: &Path) -> Outcome {
+    const ROUNDS: usize = 21;
+    let workspace = Workspace::discover(folder)?;
+    let runs = Runs::new(&workspace);
+    let mut lines = Vec::new();
+    let mut told = |what: &str, seconds: f64| lines.push(format!("| {what} | {:.2} ms |", seconds * 1000.0));
+    // The time of one call, and the median of many.
+    let once = |call: &mut dyn FnMut() -> Outcome| -> Outcome<f64> {
+        let started = Instant::now();
+        call()?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let often = |call: &mut dyn FnMut() -> Outcome| -> Outcome<f64> {
+        let mut times = (0..ROUNDS).map(|_| once(call)).collect::<Outcome<Vec<f64>>>()?;
+        times.sort_by(f64::total_cmp);
+        Ok(times[ROUNDS / 2])
+    };
+    let query = Query::parse("metrics.val_accuracy > 0.6 and params.optimizer = 'adam'")?;
+    let sort = [SortKey::parse("-metrics.val_accuracy")?];
+    let search = Search { query: Some(&query), sort: &sort, limit: Some(100), ..Search::default() };
+    let newest = runs.list()?.0.into_iter().next().ok_or("there are no runs")?;
+
+    for suffix in ["", "-wal", "-shm"] {
+        git_ml::files::remove_file(&workspace.store.root().join(format!("runs.db{suffix}")))?;
+    }
+    told("all records parsed", once(&mut || Ok(runs.list().map(drop)?))?);
+    told(
+        "a search, the catalog made first",
+        once(&mut || Ok(Catalog::open(&workspace).search(&runs, &search).map(drop)?))?,
+    );
+    told("a search in a new process", often(&mut || Ok(Catalog::open(&workspace).search(&runs, &search).map(drop)?))?);
+    let catalog = Catalog::open(&workspace);
+    told("a search in a process that goes on", often(&mut || Ok(catalog.search(&runs, &search).map(drop)?))?);
+    told("the run of a name", often(&mut || Ok(catalog.find(&runs, &newest.name).map(drop)?))?);
+    let mut number = 0;
+    let mut after_a_change = || {
+        number += 1;
+        runs.set_note(&newest, &format!("note {number}"))?;
+        Ok(())
+    };
+    let change = once(&mut after_a_change)?;
+    let update = once(&mut || Ok(catalog.refresh(&runs)?))?;
+    runs.set_note(&newest, "")?;
+    told("recording a change of a run", change);
+    told("taking that change in", update);
+    Ok(writeln!(std::io::stdout().lock(), "{}", lines.join("\n"))?)
+}
 
 fn make(folder: &Path, runs: u64, points: u64) -> Outcome {
     let started = Instant::now();

@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gix::ThreadSafeRepository;
+use gix::odb::store::init::Slots;
 
 use super::error::OrFailed;
 use super::{GitError, Identity, command};
 use crate::id::CommitId;
+
+/// Packs that there is room for at least.
+const SLOTS: usize = 1024;
 
 /// A repository, opened.
 ///
@@ -36,7 +40,12 @@ impl Repository {
     pub fn discover(start: &Path) -> Result<Self, GitError> {
         let not_found = || GitError::NotARepository { start: start.to_path_buf() };
         let start_dir = start.canonicalize().map_err(|_| not_found())?;
-        let inner = ThreadSafeRepository::discover(&start_dir).map_err(|error| match error.is_not_found() {
+        // gix has room for the packs that it finds, and a process that goes on may see as many more appear: each push and
+        // each import of runs makes some, until git packs them together.
+        let mut options: gix::sec::trust::Mapping<gix::open::Options> = Default::default();
+        options.full = options.full.object_store_slots(Slots::AsNeededByDiskState { multiplier: 2.0, minimum: SLOTS });
+        let found = ThreadSafeRepository::discover_opts(&start_dir, Default::default(), options);
+        let inner = found.map_err(|error| match error.is_not_found() {
             true => not_found(),
             false => GitError::Failed {
                 action: format!("cannot open the repository around {}", start.display()),

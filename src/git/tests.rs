@@ -456,6 +456,20 @@ fn many_commits_at_once_are_as_those_made_one_by_one() {
 }
 
 #[test]
+fn a_repository_that_is_open_sees_however_many_packs_appear() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.open();
+    for number in 0..40 {
+        sandbox.write("code.py", &format!("print({number})\n"));
+        sandbox.git(&["commit", "-qam", "more"]);
+        sandbox.git(&["repack", "-dq"]);
+        let head = repository.resolve("HEAD").unwrap();
+        assert_eq!(repository.commit(&head).unwrap().subject(), "more");
+    }
+    assert!(fs::read_dir(sandbox.top.join(".git/objects/pack")).unwrap().count() > 80);
+}
+
+#[test]
 fn a_ref_that_moved_refuses_the_commit() {
     let sandbox = Sandbox::new();
     let repository = sandbox.open();

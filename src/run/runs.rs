@@ -18,8 +18,10 @@ use crate::track::Workspace;
 /// A run and its record, or why that cannot be read; none where it is not recorded any more.
 pub type ChangedRecord = (RunId, Result<Option<Run>, RunError>);
 
-/// Runs that are recorded in one go.
-const BATCH: usize = 1000;
+/// Runs that are recorded in one go: each batch becomes a pack, of which git likes few.
+const BATCH: usize = 5000;
+/// Bytes beyond which a batch ends, so that the memory has room for it.
+const BATCH_BYTES: usize = 64 << 20;
 
 fn sort_newest_first(runs: &mut [Run]) {
     runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
