@@ -39,7 +39,7 @@ test: ## Run all tests
 
 test-slow: ## Run the tests with faults for many rounds: power cuts, kills, 100 clients, a real S3 product, shared runs
 	GIT_ML_FAULTS=$(or $(ROUNDS),1000) $(CARGO) test --release --locked --lib faults::
-	GIT_ML_FAULTS=$(or $(KILLS),200) scripts/test-services $(CARGO) test --release --locked --test it -- kills:: crowd::
+	GIT_ML_FAULTS=$(or $(KILLS),200) scripts/test-services $(CARGO) test --release --locked --test it -- kills:: crowd:: supervision::a_kill
 	GIT_ML_FAULTS=$(or $(KILLS),200) scripts/s3-product $(CARGO) test --release --locked --test it -- buckets:: crowd::
 	GIT_ML_SHARED_RUNS=$(or $(RUNS),1000) $(CARGO) test --release --locked --test it sharing::
 
