@@ -221,15 +221,19 @@ impl<'w> Runs<'w> {
     /// Records runs that ended elsewhere, a commit each, many at once. Those that are recorded already stay as they are;
     /// how many were not.
     pub fn record_all(&self, runs: impl IntoIterator<Item = WholeRun>, author: &Identity) -> Result<usize, RunError> {
-        let mut runs = runs.into_iter();
-        let mut count = 0;
-        loop {
-            let batch: Vec<WholeRun> = runs.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(count);
+        const RECORD: usize = 4096;
+        const POINT: usize = 16;
+        let (mut batch, mut bytes, mut count) = (Vec::new(), 0, 0);
+        for whole in runs {
+            bytes += RECORD + whole.log.len() + POINT * whole.series.values().map(Vec::len).sum::<usize>();
+            batch.push(whole);
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                count += ledger::record_all(self.workspace, &batch, author, Recorded::Stays)?;
+                (batch, bytes) = (Vec::new(), 0);
             }
-            count += ledger::record_all(self.workspace, &batch, author, Recorded::Stays)?;
         }
+        count += ledger::record_all(self.workspace, &batch, author, Recorded::Stays)?;
+        Ok(count)
     }
 
     /// Records runs that ended elsewhere and have more to tell now, a commit each, in the place of what is recorded.
