@@ -323,8 +323,21 @@ impl Disk {
 
     /// The folder of a path, and its name there.
     fn place(&mut self, path: &Path) -> (usize, OsString) {
-        let parent = self.find(path.parent().unwrap()).unwrap_or_else(|| panic!("no folder for {}", path.display()));
-        (parent, path.file_name().unwrap().to_owned())
+        let folder = path.parent().unwrap();
+        let parent = self.find(folder).or_else(|| self.made_by_git(folder));
+        (parent.unwrap_or_else(|| panic!("no folder for {}", path.display())), path.file_name().unwrap().to_owned())
+    }
+
+    /// A folder of objects that git itself made, past the trace, for those of a snapshot: as if it had been there before.
+    fn made_by_git(&mut self, folder: &Path) -> Option<usize> {
+        let above = folder.parent().filter(|above| above.ends_with(".git/objects"))?;
+        let above = self.find(above)?;
+        let made = self.add(Node::Folder(Folder::default()));
+        let name = folder.file_name()?.to_owned();
+        let above = self.folder(above);
+        above.live.insert(name.clone(), made);
+        above.base.insert(name, made);
+        Some(made)
     }
 
     fn find(&self, path: &Path) -> Option<usize> {
