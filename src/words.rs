@@ -1,5 +1,7 @@
 //! Sizes, times and counts as people read them.
 
+use std::error::Error;
+
 use jiff::Timestamp;
 
 /// Text that cannot move the cursor or colour the terminal: control characters are escaped.
@@ -8,6 +10,25 @@ pub fn printable(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// An error with its causes, each after a colon. A wrapper that says all that the error in it says is followed by nothing.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text += &format!(": {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The first line of an error with its causes, for a list in which each thing has a line.
+pub fn error_in_a_line(error: &dyn Error) -> String {
+    with_causes(error).lines().next().unwrap_or_default().to_owned()
 }
 
 /// A size: `1.5 MiB`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::{Config, Experiment, parse_interval};
 use crate::files::RelPath;
 use crate::run::{Launch, LiveRun, Supervision, capture_environment, inputs_from_pointers};
-use crate::track::{Workspace, is_model_file};
+use crate::track::{Workspace, output_type};
 
 use super::capture::{allowed_variables, params_from_args, python, variables};
 use super::output::shell_word;
@@ -200,9 +200,8 @@ fn fill_in(command: &str, params: &BTreeMap<String, String>) -> Result<String, (
 /// An output at a place: named after it, a model where its name says so.
 fn output(place: &Path) -> (String, String, PathBuf) {
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_model = name.to_lowercase().contains("model") || is_model_file(&name);
-    let artifact_type = if is_model { "model" } else { "output" };
-    (name, artifact_type.to_owned(), place.to_path_buf())
+    let artifact_type = output_type(&name).to_owned();
+    (name, artifact_type, place.to_path_buf())
 }
 
 /// How a command is run, with nothing known of its inputs yet.

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::id::{CommitId, RunId};
 use crate::run::{MetricSummary, Run, RunError, RunInput, RunOutput, RunStatus, Runs};
 use crate::track::Workspace;
-use crate::words::printable;
+use crate::words::{printable, with_causes};
 
 use super::output::print_line;
 use super::{Context, Failure};
@@ -46,19 +46,6 @@ pub(super) fn warn_of(context: &Context, errors: &[RunError]) {
 /// The run that a user means.
 pub(super) fn find(workspace: &Workspace, runs: &Runs<'_>, wanted: &str) -> Result<Run, Failure> {
     Ok(Catalog::open(workspace).find(runs, wanted)?)
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text += &format!(": {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// A number as JSON; what JSON has no number for is text.

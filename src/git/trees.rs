@@ -5,7 +5,7 @@ use std::fmt;
 use gix::bstr::ByteSlice;
 
 use super::error::OrFailed;
-use super::repository::{from_bytes, to_git2, to_gix};
+use super::repository::{from_bytes, to_git2};
 use super::{GitError, Identity, Repository};
 use crate::id::CommitId;
 
@@ -72,10 +72,7 @@ pub enum Put {
 impl Repository {
     /// The tree of a commit.
     pub fn tree_of(&self, commit: &CommitId) -> Result<ObjectName, GitError> {
-        let action = || format!("cannot read commit {commit}");
-        let repository = self.gix();
-        let commit = repository.find_commit(to_gix(commit)).or_failed(action)?;
-        ObjectName::of(&commit.tree_id().or_failed(action)?.detach())
+        ObjectName::of(&self.tree_id_of(commit)?)
     }
 
     /// The tree without anything in it.

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 
 use crate::git::Identity;
 use crate::id::RunId;
-use crate::run::{MetricSummary, Point, Run, RunOutput, RunStatus, Runs, Series, WholeRun, name_of};
+use crate::run::{MetricSummary, Point, Run, RunOutput, RunStatus, Runs, Series, WholeRun};
 use crate::track::{Progress, TrackError, Workspace};
+use crate::words::error_in_a_line;
 
 use super::ImportError;
 
@@ -140,37 +141,7 @@ pub(super) struct SourceRun {
 impl SourceRun {
     /// A run of which nothing more is known.
     pub(super) fn new(id: RunId, started: Timestamp) -> Self {
-        let run = Run {
-            id,
-            name: name_of(&id),
-            status: RunStatus::Finished,
-            experiment: None,
-            commit: None,
-            snapshot: None,
-            dirty: false,
-            branch: None,
-            folder: None,
-            started,
-            ended: None,
-            duration_s: None,
-            cpu_s: None,
-            exit_code: None,
-            signal: None,
-            reason: None,
-            note: None,
-            removed: None,
-            user: String::new(),
-            host: String::new(),
-            command: Vec::new(),
-            seed: None,
-            params: BTreeMap::new(),
-            metrics: BTreeMap::new(),
-            tags: BTreeMap::new(),
-            inputs: Vec::new(),
-            datasets: Vec::new(),
-            outputs: Vec::new(),
-            environment: BTreeMap::new(),
-        };
+        let run = Run { status: RunStatus::Finished, ..Run::begun(id, started) };
         Self { run, series: Series::new(), log: Vec::new(), artifacts: Vec::new() }
     }
 
@@ -370,7 +341,7 @@ impl<'w> Recorder<'w> {
                     bytes: manifest.total_size(),
                     path: None,
                 }),
-                Err(error) => self.leave_out(artifact.place.display().to_string(), in_a_line(&error)),
+                Err(error) => self.leave_out(artifact.place.display().to_string(), error_in_a_line(&error)),
             }
         }
         Ok(outputs)
@@ -433,20 +404,6 @@ pub(super) fn derived_id(origin: &str, identity: &[&[u8]], started: Timestamp) -
     bytes[6] = bytes[6] & 0x0f | 0x70;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     RunId::from_bytes(bytes)
-}
-
-/// An error with its causes, for a list in which each thing has a line.
-pub(super) fn in_a_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text += &format!(": {more}");
-        }
-        cause = error.source();
-    }
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The artifacts in a folder: each entry of it is one.

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use super::error::ApiError;
+use crate::query::is_like;
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,8 +291,8 @@ impl Comparison {
         match (self.operator, &self.operand) {
             (Operator::Equal, Operand::Text(wanted)) => text == wanted,
             (Operator::Different, Operand::Text(wanted)) => text != wanted,
-            (Operator::Like, Operand::Text(wanted)) => is_like(text, wanted),
-            (Operator::ILike, Operand::Text(wanted)) => is_like(&text.to_lowercase(), &wanted.to_lowercase()),
+            (Operator::Like, Operand::Text(wanted)) => is_like(text, wanted, false),
+            (Operator::ILike, Operand::Text(wanted)) => is_like(&text.to_lowercase(), &wanted.to_lowercase(), false),
             (Operator::In, Operand::List(list)) => list.iter().any(|wanted| wanted == text),
             (Operator::NotIn, Operand::List(list)) => !list.iter().any(|wanted| wanted == text),
             (Operator::IsNotNull, _) => true,
@@ -314,35 +315,6 @@ impl Comparison {
             _ => false,
         }
     }
-}
-
-/// SQL's LIKE: `%` is any text, `_` any character. Time is bounded by the product of the lengths.
-fn is_like(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
-    let (mut at, mut wanted) = (0, 0);
-    // Where to go on when what follows the last `%` does not fit: that `%` then takes one character more.
-    let mut retry: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pattern.get(wanted) {
-            Some('%') => {
-                retry = Some((wanted + 1, at));
-                wanted += 1;
-            }
-            Some(c) if *c == '_' || *c == text[at] => {
-                at += 1;
-                wanted += 1;
-            }
-            _ => match &mut retry {
-                Some((after, from)) => {
-                    *from += 1;
-                    at = *from;
-                    wanted = *after;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[wanted..].iter().all(|c| *c == '%')
 }
 
 #[cfg(test)]

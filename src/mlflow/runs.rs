@@ -1,7 +1,5 @@
 //! Runs: begun, changed, ended, removed and brought back.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +13,7 @@ use super::http::{Call, Reply};
 use super::message::{Field, Kind, Whole, invalid_value, need, optional, or_default, required};
 use super::validate;
 use crate::id::RunId;
-use crate::run::{DEFAULT_EXPERIMENT, Experiment, Run, RunChange, RunStatus, name_of};
+use crate::run::{DEFAULT_EXPERIMENT, Experiment, Run, RunChange, RunStatus};
 
 /// A name with a value, in a request.
 #[derive(Debug, Default, Deserialize)]
@@ -98,7 +96,10 @@ pub(super) fn create(server: &Server, call: &Call) -> Result<Reply, ApiError> {
         None => now(),
     };
     let user = Some(message.user_id).filter(|user| !user.is_empty()).or(change.user.take());
-    let mut run = blank(name, started, user.unwrap_or_else(|| server.user.clone()), server.machine.clone());
+    let mut run = Run::begun(RunId::generate(), started);
+    run.name = name.unwrap_or(run.name);
+    run.user = user.unwrap_or_else(|| server.user.clone());
+    run.host.clone_from(&server.machine);
     run.experiment = (experiment.id != "0").then(|| experiment.name.clone());
     run.note = change.note.take().filter(|note| !note.is_empty());
     run.tags = change.tags.into_iter().collect();
@@ -114,42 +115,6 @@ pub(super) fn create(server: &Server, call: &Call) -> Result<Reply, ApiError> {
 fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-/// A run that has just begun.
-fn blank(name: Option<String>, started: Timestamp, user: String, host: String) -> Run {
-    let id = RunId::generate();
-    Run {
-        id,
-        name: name.unwrap_or_else(|| name_of(&id)),
-        status: RunStatus::Running,
-        experiment: None,
-        commit: None,
-        snapshot: None,
-        dirty: false,
-        branch: None,
-        started,
-        ended: None,
-        duration_s: None,
-        cpu_s: None,
-        exit_code: None,
-        signal: None,
-        reason: None,
-        note: None,
-        removed: None,
-        user,
-        host,
-        command: Vec::new(),
-        folder: None,
-        seed: None,
-        params: BTreeMap::new(),
-        metrics: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        inputs: Vec::new(),
-        datasets: Vec::new(),
-        outputs: Vec::new(),
-        environment: BTreeMap::new(),
-    }
 }
 
 /// Sets a tag; some of MLflow's are fields of a record of ours.

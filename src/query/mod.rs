@@ -206,7 +206,7 @@ impl Operator {
 }
 
 /// SQL's LIKE: `%` is any text, `_` any character. Time is bounded by the product of the lengths.
-fn is_like(text: &str, pattern: &str, ignore_case: bool) -> bool {
+pub fn is_like(text: &str, pattern: &str, ignore_case: bool) -> bool {
     let prepare = |text: &str| -> Vec<char> {
         if ignore_case { text.chars().flat_map(char::to_lowercase).collect() } else { text.chars().collect() }
     };

@@ -4,18 +4,14 @@ use super::*;
 use crate::id::{CommitId, RunId};
 use crate::run::{MetricSummary, RunStatus};
 
+/// The summary of one point.
+fn metric(last: f64) -> MetricSummary {
+    MetricSummary { last, min: last, max: last, best_step: 0, count: 1, last_step: 0, last_time: Timestamp::UNIX_EPOCH }
+}
+
 fn run() -> Run {
     let commit: CommitId = "0123456789012345678901234567890123456789".parse().unwrap();
     let id: RunId = "0192f0c1a2b37def8123456789abcdef".parse().unwrap();
-    let metric = |last| MetricSummary {
-        last,
-        min: last,
-        max: last,
-        best_step: 0,
-        count: 1,
-        last_step: 0,
-        last_time: Timestamp::UNIX_EPOCH,
-    };
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Run {
         id,
@@ -241,16 +237,7 @@ fn sort_keys_are_read_and_missing_values_come_last() {
         run.name = name.to_owned();
         run.metrics.clear();
         if let Some(last) = value {
-            let summary = MetricSummary {
-                last,
-                min: last,
-                max: last,
-                best_step: 0,
-                count: 1,
-                last_step: 0,
-                last_time: Timestamp::UNIX_EPOCH,
-            };
-            run.metrics.insert("loss".to_owned(), summary);
+            run.metrics.insert("loss".to_owned(), metric(last));
         }
         run
     };

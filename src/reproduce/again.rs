@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{ReproduceError, Scratch};
 use crate::config::{Config, Experiment};
 use crate::run::{Launch, Run, Supervision};
-use crate::track::is_model_file;
+use crate::track::output_type;
 
 /// Variables that change what a training computes and that a run is given again. None of them names a program or a
 /// place, since records come from anybody.
@@ -120,8 +120,8 @@ fn outputs(run: &Run, config: Option<&Config>, top: &Path) -> Vec<(String, Strin
         let place = path.under(top);
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if !outputs.iter().any(|(known, _, _)| *known == name) {
-            let is_model = name.to_lowercase().contains("model") || is_model_file(&name);
-            outputs.push((name, if is_model { "model" } else { "output" }.to_owned(), place));
+            let artifact_type = output_type(&name).to_owned();
+            outputs.push((name, artifact_type, place));
         }
     }
     outputs

@@ -24,7 +24,7 @@ use super::event::{Note, OwnLine, name_fault, value_fault};
 use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
-use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, RunStatus, names, served};
+use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, names, served};
 use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, RelPath, Wait};
 use crate::git::GitError;
 use crate::id::RunId;
@@ -222,35 +222,22 @@ impl LiveRun {
         let inputs = inputs.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let snapshot = snapshot?;
         let run = Run {
-            id: run_id,
             name,
-            status: RunStatus::Running,
             experiment: launch.experiment.clone(),
             commit: Some(snapshot.head),
             snapshot: Some(snapshot.commit),
             dirty: snapshot.dirty,
             branch: head.branch,
-            started: now(),
-            ended: None,
-            duration_s: None,
-            cpu_s: None,
-            exit_code: None,
-            signal: None,
-            reason: None,
-            note: None,
-            removed: None,
             user: launch.user.clone(),
             host: launch.host.clone(),
             command: launch.shown_command.clone().unwrap_or_else(|| launch.command.clone()),
             folder: place_in(workspace, &launch.folder),
             seed: launch.seed,
             params: launch.params.clone(),
-            metrics: BTreeMap::new(),
             tags: launch.tags.clone(),
             inputs,
-            datasets: Vec::new(),
-            outputs: Vec::new(),
             environment: launch.environment.clone(),
+            ..Run::begun(run_id, now())
         };
         Self::begin(workspace, run)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::names::name_of;
 use super::{Point, RunError};
 use crate::files::RelPath;
 use crate::id::{ArtifactId, CommitId, RunId};
@@ -260,6 +261,41 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run that begins, of which nothing more is known; it is called after its id.
+    pub fn begun(id: RunId, started: Timestamp) -> Self {
+        Self {
+            id,
+            name: name_of(&id),
+            status: RunStatus::Running,
+            experiment: None,
+            commit: None,
+            snapshot: None,
+            dirty: false,
+            branch: None,
+            started,
+            ended: None,
+            duration_s: None,
+            cpu_s: None,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            note: None,
+            removed: None,
+            user: String::new(),
+            host: String::new(),
+            command: Vec::new(),
+            folder: None,
+            seed: None,
+            params: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            inputs: Vec::new(),
+            datasets: Vec::new(),
+            outputs: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+    }
+
     /// The commit for people, with a star where the code had changes on top of it.
     pub fn commit_words(&self) -> String {
         let star = if self.dirty { "*" } else { "" };

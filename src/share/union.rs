@@ -98,6 +98,13 @@ struct Path {
     theirs: ObjectName,
 }
 
+impl Path {
+    /// Whether theirs has nothing that is new to ours.
+    fn is_settled(&self) -> bool {
+        self.ours == Some(self.theirs) || self.ours.is_some() && self.base == Some(self.theirs)
+    }
+}
+
 impl Sides<'_> {
     /// Makes the union.
     pub(super) fn unite(&self) -> Result<Union, ShareError> {
@@ -145,7 +152,7 @@ impl Sides<'_> {
         let ours = Folder::read(self.repository, path.ours.as_ref())?;
         for part in self.repository.parts_of(&path.theirs)? {
             let inner = Path { base: base.get(&part.name), ours: ours.get(&part.name), theirs: part.id };
-            if inner.ours == Some(inner.theirs) || inner.ours.is_some() && inner.base == Some(inner.theirs) {
+            if inner.is_settled() {
                 continue;
             }
             let place = format!("{shelf}/{}", part.name);
@@ -261,7 +268,7 @@ impl Sides<'_> {
         for part in self.repository.parts_of(&path.theirs)? {
             let file = Path { base: base.get(&part.name), ours: ours.get(&part.name), theirs: part.id };
             let place = format!("{EXPERIMENTS}/{}", part.name);
-            if file.ours == Some(file.theirs) || file.ours.is_some() && file.base == Some(file.theirs) {
+            if file.is_settled() {
                 continue;
             }
             let number = part.name.strip_suffix(".toml").unwrap_or_default();
@@ -293,7 +300,7 @@ impl Sides<'_> {
             let (base, ours) = (read(base.get(&shelf.name))?, read(ours.get(&shelf.name))?);
             for part in self.repository.parts_of(&shelf.id)? {
                 let inner = Path { base: base.get(&part.name), ours: ours.get(&part.name), theirs: part.id };
-                if inner.ours == Some(inner.theirs) || inner.ours.is_some() && inner.base == Some(inner.theirs) {
+                if inner.is_settled() {
                     continue;
                 }
                 let place = format!("{place}/{}", part.name);

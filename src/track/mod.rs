@@ -27,7 +27,7 @@ pub use pointer::{ArtifactType, Kind, POINTER_SUFFIX, Pointer, PointerError};
 pub use present::WorkTree;
 pub use stat_cache::last_checked_out;
 pub use status::{State, Status, Statuses};
-pub use tracking::{StoredPath, TrackOptions, Tracked, is_model_file};
+pub use tracking::{StoredPath, TrackOptions, Tracked, is_model_file, output_type};
 pub use workspace::{Pointers, Workspace};
 
 /// Progress of long work, told to whoever shows it. The defaults ignore it.

@@ -407,6 +407,12 @@ pub fn is_model_file(name: &str) -> bool {
     suffix.is_some_and(|suffix| MODEL_SUFFIXES.contains(&suffix.as_str()))
 }
 
+/// The type of an output of a run that is called so: a model where its name says it.
+pub fn output_type(name: &str) -> &'static str {
+    let is_model = name.to_lowercase().contains("model") || is_model_file(name);
+    if is_model { "model" } else { "output" }
+}
+
 fn guess_type(path: &RelPath, is_folder: bool, looks_like_a_model: bool) -> ArtifactType {
     let is_model = if is_folder { looks_like_a_model } else { is_model_file(path.file_name()) };
     if is_model { ArtifactType::model() } else { ArtifactType::dataset() }

@@ -71,9 +71,9 @@ impl Workspace {
 impl Twins {
     /// Lets an empty draft share the content of a file that has it; false if there is none, or the file system cannot.
     pub(super) fn share(&self, digest: &Digest, draft: &mut dyn WritableDraft) -> bool {
-        let twins = self.places.get(digest).into_iter().flatten();
+        let mut twins = self.places.get(digest).into_iter().flatten();
         // What cannot be shared is written.
-        twins.into_iter().any(|twin| twin.share_with(draft).unwrap_or(false))
+        twins.any(|twin| twin.share_with(draft).unwrap_or(false))
     }
 }
 

@@ -41,6 +41,7 @@ use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use crate::track::Workspace;
+use crate::words::with_causes;
 
 use app::{Action, App};
 use effects::{Answer, Effect, Opener, Report, Workers};
@@ -85,7 +86,7 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     let folder = options.folder.clone();
     let open: Opener = Arc::new(move |work| match Workspace::discover(&folder) {
         Ok(workspace) => work(Ok(&mut RepositorySource::new(&workspace))),
-        Err(error) => work(Err(source::problem(&error))),
+        Err(error) => work(Err(with_causes(&error))),
     });
     let (sender, incoming) = channel();
     // Before the terminal is taken: a signal that comes then must not find it taken and nobody to give it back.

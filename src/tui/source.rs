@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::time::{Duration, Instant};
 
 use crate::git::CommitInfo;
@@ -10,6 +9,7 @@ use crate::id::{CommitId, RunId};
 use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
 use crate::run::{RUNS_REF, Run, RunError, Runs, Series};
 use crate::track::Workspace;
+use crate::words::with_causes;
 
 /// What could not be loaded and why, in a line.
 pub(super) type Problem = String;
@@ -35,20 +35,6 @@ pub(super) trait Source {
     fn models(&mut self) -> Result<Option<Vec<Model>>, Problem>;
     /// What happened to a model, newest first.
     fn history(&mut self, model: &str) -> Result<Vec<RegistryEvent>, Problem>;
-}
-
-/// An error and its causes in one line.
-pub(super) fn problem(error: &dyn Error) -> Problem {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// How often crashed runs are looked for.
@@ -85,25 +71,25 @@ impl<'w> RepositorySource<'w> {
     }
 
     fn read_ref(&self, reference: &str) -> Result<Option<CommitId>, Problem> {
-        self.workspace.repository.read_ref(reference).map_err(|error| problem(&error))
+        self.workspace.repository.read_ref(reference).map_err(|error| with_causes(&error))
     }
 }
 
 fn listing((runs, errors): (Vec<Run>, Vec<RunError>)) -> Listing {
-    Listing { runs, problems: errors.iter().map(|error| problem(error)).collect() }
+    Listing { runs, problems: errors.iter().map(|error| with_causes(error)).collect() }
 }
 
 impl Source for RepositorySource<'_> {
     fn runs(&mut self) -> Result<Option<Listing>, Problem> {
         // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
-        let live = self.runs.list_live().map_err(|error| problem(&error))?;
+        let live = self.runs.list_live().map_err(|error| with_causes(&error))?;
         if !live.0.is_empty() {
             self.recover();
         }
         let tip = self.read_ref(RUNS_REF)?;
         let known = self.recorded.as_ref().is_some_and(|(seen, _)| *seen == tip);
         if !known {
-            let recorded = self.runs.list_recorded().map_err(|error| problem(&error))?;
+            let recorded = self.runs.list_recorded().map_err(|error| with_causes(&error))?;
             self.recorded = Some((tip, listing(recorded)));
         } else if live.0.is_empty() && live.1.is_empty() && self.settled {
             return Ok(None);
@@ -122,15 +108,15 @@ impl Source for RepositorySource<'_> {
     }
 
     fn series(&mut self, run_id: &RunId) -> Result<Series, Problem> {
-        self.runs.series(run_id).map_err(|error| problem(&error))
+        self.runs.series(run_id).map_err(|error| with_causes(&error))
     }
 
     fn log_tail(&mut self, run_id: &RunId, limit: u64) -> Result<Vec<u8>, Problem> {
-        self.runs.log_tail(run_id, limit).map_err(|error| problem(&error))
+        self.runs.log_tail(run_id, limit).map_err(|error| with_causes(&error))
     }
 
     fn commit(&mut self, commit_id: &CommitId) -> Result<CommitInfo, Problem> {
-        self.workspace.repository.commit(commit_id).map_err(|error| problem(&error))
+        self.workspace.repository.commit(commit_id).map_err(|error| with_causes(&error))
     }
 
     fn models(&mut self) -> Result<Option<Vec<Model>>, Problem> {
@@ -139,12 +125,12 @@ impl Source for RepositorySource<'_> {
             return Ok(None);
         }
         // What is not valid is left out here; `git ml verify` names it.
-        let survey = Registry::new(self.workspace).survey().map_err(|error| problem(&error))?;
+        let survey = Registry::new(self.workspace).survey().map_err(|error| with_causes(&error))?;
         self.seen_models = Some(tip);
         Ok(Some(survey.models))
     }
 
     fn history(&mut self, model: &str) -> Result<Vec<RegistryEvent>, Problem> {
-        Registry::new(self.workspace).history(model).map_err(|error| problem(&error))
+        Registry::new(self.workspace).history(model).map_err(|error| with_causes(&error))
     }
 }

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use crate::id::{ArtifactId, Digest};
 use crate::store::{Entry, Manifest, StoreError};
 
-use super::{Claim, Code, Finding, Inspection, Role, Use, describe};
+use super::{Claim, Code, Finding, Inspection, Role, Use};
+use crate::words::error_in_a_line;
 
 /// How many files of an artifact get a finding of their own.
 const MAX_FILES: usize = 20;
@@ -121,10 +122,10 @@ fn no_manifest(label: &str, id: &ArtifactId, uses: &[Use], error: &StoreError) -
             (Code::DamagedChunk, format!("{named}: its manifest cannot be read: pack {pack} is damaged: {problem}"))
         }
         StoreError::Malformed { .. } | StoreError::UnsafePath(_) => {
-            (Code::MalformedManifest, format!("{named}: {}", describe(error)))
+            (Code::MalformedManifest, format!("{named}: {}", error_in_a_line(error)))
         }
         StoreError::Read { .. } | StoreError::File(_) | StoreError::Lock(_) => {
-            (Code::UnreadableContent, format!("{named}: its manifest cannot be read: {}", describe(error)))
+            (Code::UnreadableContent, format!("{named}: its manifest cannot be read: {}", error_in_a_line(error)))
         }
     };
     Finding::new(code, label, message, way_back(uses))

@@ -11,7 +11,8 @@ use crate::store::{Damage, PackInfo, Proof, StoreError, copy};
 use crate::track::Progress;
 
 use super::artifacts::{Inventory, file_name, findings_by_file, full_label, way_back};
-use super::{Code, Inspection, describe};
+use super::{Code, Inspection};
+use crate::words::error_in_a_line;
 
 /// What came of reading a file.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl Inspection<'_> {
             let problem = match probe {
                 Ok(None) => continue,
                 Ok(Some(problem)) => problem,
-                Err(error) => describe(&error),
+                Err(error) => error_in_a_line(&error),
             };
             let message = format!("pack {pack} is damaged: {problem}");
             self.report(Code::DamagedPack, format!("pack:{pack}"), message, pack_hint());
@@ -80,9 +81,9 @@ impl Inspection<'_> {
     fn check_packs(&self, packs: &[PackInfo], progress: &dyn Progress) -> BTreeMap<PackId, Vec<Damage>> {
         let store = &self.workspace.store;
         let check = |pack: &PackInfo| {
-            let damages = store
-                .check_pack(&pack.id)
-                .unwrap_or_else(|error| vec![Damage { pack: pack.id, content: None, problem: describe(&error) }]);
+            let damages = store.check_pack(&pack.id).unwrap_or_else(|error| {
+                vec![Damage { pack: pack.id, content: None, problem: error_in_a_line(&error) }]
+            });
             progress.advance(pack.bytes);
             (!damages.is_empty()).then_some((pack.id, damages))
         };
@@ -100,7 +101,7 @@ impl Inspection<'_> {
                 Err(StoreError::Damaged { pack, problem }) => {
                     Outcome::Fails { code: Code::DamagedChunk, problem: format!("pack {pack} is damaged: {problem}") }
                 }
-                Err(error) => Outcome::Fails { code: Code::UnreadableContent, problem: describe(&error) },
+                Err(error) => Outcome::Fails { code: Code::UnreadableContent, problem: error_in_a_line(&error) },
             };
             (*digest, outcome)
         };

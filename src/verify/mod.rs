@@ -13,7 +13,6 @@ mod runs;
 pub use code::Code;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 
 use serde::Serialize;
 
@@ -168,20 +167,6 @@ impl Inspection<'_> {
         let ok = self.findings.iter().all(|finding| finding.severity != Severity::Error);
         Report { ok, checked: self.checked, findings: self.findings }
     }
-}
-
-/// An error with its causes, in one line.
-fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use crate::files::RelPath;
 use crate::registry::{RegistryError, Resolved};
 use crate::track::{Kind, POINTER_SUFFIX, Pointer, TrackError};
 
-use super::{Claim, Code, Inspection, Role, describe};
+use super::{Claim, Code, Inspection, Role};
+use crate::words::error_in_a_line;
 
 /// Bytes a pointer may have.
 const MAX_POINTER: u64 = 64 * 1024;
@@ -31,7 +32,7 @@ impl Inspection<'_> {
             };
             let read = match repository.read_at(&head, &file, MAX_POINTER) {
                 Ok(bytes) => Pointer::parse(&bytes.unwrap_or_default()).map_err(|error| error.to_string()),
-                Err(error) => Err(describe(&error)),
+                Err(error) => Err(error_in_a_line(&error)),
             };
             match read {
                 Ok(pointer) if pointers.get(&data) == Some(&pointer) => {}
@@ -84,7 +85,7 @@ impl Inspection<'_> {
                     if !reported.contains(&file) {
                         let problem = match error {
                             TrackError::Pointer { source, .. } => source.to_string(),
-                            error => describe(&error),
+                            error => error_in_a_line(&error),
                         };
                         self.unreadable(&file, &problem);
                     }

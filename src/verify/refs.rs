@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Code, Inspection, describe};
+use super::{Code, Inspection};
+use crate::words::error_in_a_line;
 
 /// Where our refs are.
 const OUR_REFS: &str = "refs/ml/";
@@ -13,7 +14,7 @@ impl Inspection<'_> {
         let repository = &self.workspace.repository;
         let readable = match repository.refs(OUR_REFS) {
             Ok(refs) => refs,
-            Err(error) => return self.unreadable_ref(OUR_REFS, &describe(&error)),
+            Err(error) => return self.unreadable_ref(OUR_REFS, &error_in_a_line(&error)),
         };
         // Those that point to nothing, or to something else than a commit, are not among them.
         let listed = repository.run_git(&["for-each-ref", "--format=%(refname)", OUR_REFS]).unwrap_or_default();
@@ -26,7 +27,7 @@ impl Inspection<'_> {
         for (name, commit) in &readable {
             let read = repository.commit(commit).and_then(|_| repository.list_at(commit, ""));
             if let Err(error) = read {
-                self.unreadable_ref(name, &describe(&error));
+                self.unreadable_ref(name, &error_in_a_line(&error));
             }
         }
     }

@@ -6,7 +6,8 @@ use crate::id::RunId;
 use crate::registry::{ChangedVersion, Model, REGISTRY_REF, Registry, RegistryError, Version};
 use crate::run::Run;
 
-use super::{Code, Inspection, Role, describe};
+use super::{Code, Inspection, Role};
+use crate::words::error_in_a_line;
 
 impl Inspection<'_> {
     /// Checks every version and alias against the runs.
@@ -14,14 +15,14 @@ impl Inspection<'_> {
         let registry = Registry::new(self.workspace);
         let survey = match registry.survey() {
             Ok(survey) => survey,
-            Err(error) => return self.unreadable_ref(REGISTRY_REF, &describe(&error)),
+            Err(error) => return self.unreadable_ref(REGISTRY_REF, &error_in_a_line(&error)),
         };
         for problem in survey.problems {
             let target = match &problem {
                 RegistryError::Malformed { place, .. } => format!("{REGISTRY_REF}:{place}"),
                 _ => REGISTRY_REF.to_owned(),
             };
-            self.report(Code::MalformedRegistry, target, describe(&problem), who());
+            self.report(Code::MalformedRegistry, target, error_in_a_line(&problem), who());
         }
         for model in &survey.models {
             self.check_numbers(model);
@@ -33,7 +34,7 @@ impl Inspection<'_> {
             }
         }
         if let Err(error) = self.check_history(&registry) {
-            self.unreadable_ref(REGISTRY_REF, &describe(&error));
+            self.unreadable_ref(REGISTRY_REF, &error_in_a_line(&error));
         }
     }
 

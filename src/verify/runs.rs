@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use crate::id::{CommitId, RunId};
 use crate::run::{RUNS_REF, Run, RunError, RunStatus, Runs};
 
-use super::{Claim, Code, Finding, Inspection, Role, Severity, describe};
+use super::{Claim, Code, Finding, Inspection, Role, Severity};
+use crate::words::error_in_a_line;
 
 /// How much of a run's log is read.
 const LOG_SAMPLE: u64 = 64 * 1024;
@@ -19,7 +20,7 @@ impl Inspection<'_> {
         let (list, problems) = match runs.list() {
             Ok(found) => found,
             Err(error) => {
-                self.unreadable_ref(RUNS_REF, &describe(&error));
+                self.unreadable_ref(RUNS_REF, &error_in_a_line(&error));
                 return BTreeMap::new();
             }
         };
@@ -29,7 +30,7 @@ impl Inspection<'_> {
                 _ => RUNS_REF.to_owned(),
             };
             let hint = format!("`git log --first-parent {RUNS_REF}` shows which commit brought it");
-            self.report(Code::MalformedRun, target, describe(&problem), hint);
+            self.report(Code::MalformedRun, target, error_in_a_line(&problem), hint);
         }
         let anchored = self.anchored();
         for run in &list {
@@ -90,7 +91,7 @@ impl Inspection<'_> {
         match found {
             Ok(commits) => Some(commits.into_iter().collect()),
             Err(error) => {
-                self.unreadable_ref(RUNS_REF, &describe(&error));
+                self.unreadable_ref(RUNS_REF, &error_in_a_line(&error));
                 None
             }
         }
@@ -121,12 +122,12 @@ fn check_series_and_log(runs: &Runs<'_>, run: &Run) -> Vec<Finding> {
         return findings;
     }
     if let Err(error) = runs.log_tail(&run.id, LOG_SAMPLE) {
-        let message = format!("the log of run {name} cannot be read: {}", describe(&error));
+        let message = format!("the log of run {name} cannot be read: {}", error_in_a_line(&error));
         report(Code::UnreadableLog, message, fetch());
     }
     match runs.series(&run.id) {
         Err(error) => {
-            let message = format!("the metrics of run {name} cannot be read: {}", describe(&error));
+            let message = format!("the metrics of run {name} cannot be read: {}", error_in_a_line(&error));
             report(Code::UnreadableSeries, message, fetch());
         }
         Ok(series) => {

@@ -18,11 +18,12 @@ use crate::id::RunId;
 use crate::registry::{Model, Registry, RegistryError, Resolved};
 use crate::run::RunStatus;
 use crate::track::{Progress, Workspace};
+use crate::words::error_in_a_line;
 
 use super::ImportError;
 use super::runs::{
     ImportedRuns, ImportedVersion, LeftOut, Recorder, RunImportOptions, SourceArtifact, SourceRun, artifacts_in,
-    derived_id, in_a_line,
+    derived_id,
 };
 
 /// What this import is called, in records and in ids.
@@ -283,7 +284,7 @@ fn register(
                 }
                 (None, Some(number)) => {
                     if let Err(error) = registry.set_alias(&model.name, alias, *number, None) {
-                        leave_out(in_a_line(&error));
+                        leave_out(error_in_a_line(&error));
                         continue;
                     }
                 }
@@ -320,7 +321,7 @@ fn register_version(
     if is_dry {
         return Ok((None, true));
     }
-    let failed = |error: &dyn std::error::Error| in_a_line(error);
+    let failed = |error: &dyn std::error::Error| error_in_a_line(error);
     let _hold = workspace.store.hold().map_err(|error| failed(&error))?;
     let (id, _, _) = workspace.store_path(place).map_err(|error| failed(&error))?;
     let artifact = Resolved {
