@@ -10,7 +10,7 @@ use crate::id::{ArtifactId, CommitId};
 use crate::reproduce::{Limit, ReproduceError, Scratch, Searched, Tried, Wanted, bring_inputs, equal_run, search};
 use crate::run::{Ended, LiveRun, Run, RunInput, RunStatus, inputs_from_pointers};
 use crate::track::Workspace;
-use crate::train::{Recipe, TrainOptions, train};
+use crate::train::{Machine, Recipe, TrainOptions, machine, train};
 use crate::words::{count, printable};
 
 use super::ask::ask;
@@ -221,14 +221,13 @@ impl Bench<'_> {
             let (params, line) = run_command::recipe_line(name, experiment, &Options::default())?;
             return wanted(Some(name), Some(vec![line]), params, below(&experiment.inputs));
         }
-        let Ok(recipe) = Recipe::new(experiment, &[]) else { return Ok(None) };
-        let mut params = recipe.params();
-        if recipe.threads == 0 {
-            let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-            params.insert("threads".to_owned(), threads.to_string());
-        }
+        let Ok(mut recipe) = Recipe::new(experiment, &[]) else { return Ok(None) };
+        // Without a worker nothing can be trained, but what was trained already can be found.
+        let machine = train_command::worker().and_then(|worker| machine(&worker)).unwrap_or_else(|_| Machine::here(0));
+        recipe.settle(&machine);
+        let params = recipe.params();
         let mut inputs = if experiment.inputs.is_empty() { BTreeSet::new() } else { below(&experiment.inputs) };
-        inputs.extend(all().filter(|(path, _)| path.as_str() == recipe.data));
+        inputs.extend(all().filter(|(path, _)| path.as_str() == recipe.data.data));
         wanted(Some(name), None, params, inputs)
     }
 

@@ -93,7 +93,7 @@ pub(super) fn start(
 fn warn_of_changed_data(context: &Context, workspace: &Workspace, experiment: &Experiment, options: &TrainOptions) {
     // What is wrong with the recipe or the data is told by the training itself.
     let Ok(recipe) = Recipe::new(experiment, &options.overrides) else { return };
-    let Ok(path) = RelPath::new(recipe.data) else { return };
+    let Ok(path) = RelPath::new(recipe.data.data) else { return };
     let Ok(statuses) = workspace.status(std::slice::from_ref(&path)) else { return };
     if statuses.artifacts.iter().any(|status| status.path == path && status.state == State::Modified) {
         context.warn(&format!("{path} has changes that are not tracked; the training reads it as it was tracked"));

@@ -8,9 +8,9 @@ pub struct Prediction {
     /// The example's index in its file.
     pub index: u32,
     /// Its label.
-    pub truth: u8,
+    pub truth: u32,
     /// The predicted label.
-    pub prediction: u8,
+    pub prediction: u32,
     /// The probability that the model gives to its prediction.
     pub probability: f32,
 }
@@ -50,7 +50,7 @@ impl Report {
     pub fn new(names: &[String], predictions: &[Prediction], loss: f64) -> Self {
         let mut confusion = vec![vec![0_u64; names.len()]; names.len()];
         for prediction in predictions {
-            confusion[usize::from(prediction.truth)][usize::from(prediction.prediction)] += 1;
+            confusion[prediction.truth as usize][prediction.prediction as usize] += 1;
         }
         let right: u64 = (0..names.len()).map(|class| confusion[class][class]).sum();
         let classes = names.iter().enumerate().map(|(class, name)| {

@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use crate::config::Experiment;
 use crate::files::{self, Durability, RelPath, UnsafePath};
@@ -14,7 +13,7 @@ use crate::run::{
 };
 use crate::track::{TrackError, Workspace};
 
-use super::{DataSource, Job, PROTOCOL_VERSION, Recipe, RecipeError};
+use super::{DataSource, Job, Machine, PROTOCOL_VERSION, Recipe, RecipeError};
 
 /// The worker's program.
 const WORKER: &str = "git-ml-torch";
@@ -95,7 +94,8 @@ fn is_program(place: &Path) -> bool {
     place.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// What the worker says about itself: `git-ml-torch` and `libtorch` with their versions.
+/// What the worker says about itself: `git-ml-torch` and `libtorch` with their versions, `cuda-devices` with how many
+/// it sees.
 pub fn worker_versions(worker: &Path) -> Result<BTreeMap<String, String>, TrainError> {
     let broken = |problem: String| TrainError::BrokenWorker { worker: worker.to_path_buf(), problem };
     let output = Command::new(worker).arg("--version").stdin(Stdio::null()).output();
@@ -110,6 +110,15 @@ pub fn worker_versions(worker: &Path) -> Result<BTreeMap<String, String>, TrainE
     Ok(versions.map(|(name, version)| (name.to_owned(), version.to_owned())).collect())
 }
 
+/// What this machine has, with the devices that the worker sees.
+pub fn machine(worker: &Path) -> Result<Machine, TrainError> {
+    Ok(machine_of(&worker_versions(worker)?))
+}
+
+fn machine_of(versions: &BTreeMap<String, String>) -> Machine {
+    Machine::here(versions.get("cuda-devices").and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
 /// Trains a recipe in a run of its own and stores the model as the run's output `model`.
 pub fn train(
     workspace: &Workspace,
@@ -119,11 +128,9 @@ pub fn train(
 ) -> Result<Ended, TrainError> {
     let wrong = |source| TrainError::Recipe { experiment: options.experiment.clone(), source };
     let mut recipe = Recipe::new(experiment, &options.overrides).map_err(wrong)?;
-    if recipe.threads == 0 {
-        // The record holds the number, because another one gives other bits.
-        recipe.threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-    }
-    let data_path = RelPath::new(recipe.data.clone()).map_err(|UnsafePath { path, reason }| {
+    let versions = worker_versions(&options.worker)?;
+    recipe.settle(&machine_of(&versions));
+    let data_path = RelPath::new(recipe.data.data.clone()).map_err(|UnsafePath { path, reason }| {
         wrong(RecipeError::BadValue { key: "data".to_owned(), problem: format!("cannot be `{path}`: {reason}") })
     })?;
     let (data, mut inputs) = find_data(workspace, &data_path)?;
@@ -131,8 +138,6 @@ pub fn train(
         let others = inputs_from_pointers(workspace, &experiment.inputs)?;
         inputs.extend(others.into_iter().filter(|input| input.path != data_path));
     }
-    let versions = worker_versions(&options.worker)?;
-
     let mut launch = launch(workspace, options, &recipe, inputs)?;
     launch.environment.extend(versions.get("libtorch").map(|version| ("libtorch".to_owned(), version.clone())));
     let live = LiveRun::start(workspace, &launch)?;

@@ -7,9 +7,9 @@ pub mod evaluation;
 mod launch;
 mod model_file;
 mod protocol;
-mod recipe;
+pub mod recipe;
 
-pub use launch::{TrainError, TrainOptions, find_worker, train, worker_versions};
+pub use launch::{TrainError, TrainOptions, find_worker, machine, train, worker_versions};
 pub use model_file::{FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
 pub use protocol::{DataSource, Job, PROTOCOL_VERSION, Progress};
-pub use recipe::{ModelConfig, Recipe, RecipeError};
+pub use recipe::{Machine, Recipe, RecipeError};

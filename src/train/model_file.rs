@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ModelConfig, Recipe};
+use super::Recipe;
+use super::recipe::ModelConfig;
 use crate::id::{ArtifactId, Digest};
 
 /// The content of `model.toml`. The same training makes the same file: no times, no run, no machine.
@@ -31,7 +32,7 @@ pub struct ModelFile {
     /// How the examples were divided.
     pub split: SplitSpec,
     /// The recipe, whole.
-    pub training: Recipe,
+    pub recipe: Recipe,
     /// Versions of what made it.
     pub versions: Versions,
 }
@@ -59,10 +60,10 @@ pub struct Preprocessing {
 /// From the model's input to what its first layer gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
-    /// What is subtracted: the mean of the pixels it was trained on.
-    pub mean: f64,
+    /// What is subtracted, a number a channel or column: the mean of what it was trained on.
+    pub mean: Vec<f32>,
     /// What it is divided by then: their standard deviation.
-    pub deviation: f64,
+    pub deviation: Vec<f32>,
 }
 
 /// The data of a training.

@@ -3,7 +3,7 @@
 //! `git-ml` writes a [`Job`] as JSON and starts `git-ml-torch train JOB`. The worker logs metrics and [`Progress`] as
 //! JSON lines to the file named by `GIT_ML_LOG`, as any script may, and makes the job's output folder. On a problem
 //! of the user's it prints one line on stderr, logs `{"failure": "the line"}` and exits with 1.
-//! `git-ml-torch --version` prints its own version and that of libtorch, a line each.
+//! `git-ml-torch --version` prints its own version and that of libtorch and the number of CUDA devices, a line each.
 
 use std::path::PathBuf;
 

@@ -1,9 +1,10 @@
 //! One training from the job file to the model artifact.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use git_ml::store::Store;
-use git_ml::train::data::{ImageData, Source};
+use git_ml::train::data::{Dataset, Inputs, Source};
 use git_ml::train::evaluation::Report;
 use git_ml::train::{DataSource, Job, PROTOCOL_VERSION};
 use tch::{Cuda, Device};
@@ -20,37 +21,45 @@ const MAX_JOB: u64 = 1 << 20;
 pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
     let job = read_job(place)?;
     let recipe = &job.recipe;
-    let device = device(&recipe.device)?;
-    let data = ImageData::read(&source(&job)?, &recipe.data)?;
-    let split = data.split(recipe.validation, recipe.test, recipe.seed)?;
-    let tested = data.test.as_ref().map_or(split.test.len(), |(images, _)| images.len());
+    let Some(training) = &recipe.training else {
+        return Err(Failure::new(format!("the model `{}` cannot be trained yet", recipe.model.name())));
+    };
+    let device = device(&training.device)?;
+    let data = Arc::new(Dataset::read(&source(&job)?, &recipe.data)?);
+    let split = data.split(&recipe.data, recipe.seed)?;
     say(&format!(
-        "{}: {} images of {}×{} in {} classes, {} to train on, {} for validation, {tested} for the test",
-        recipe.data,
-        data.images.len() + data.test.as_ref().map_or(0, |(images, _)| images.len()),
-        data.images.height(),
-        data.images.width(),
-        data.classes,
-        split.train.len(),
-        split.validation.len(),
+        "{}: {} {} in {} classes, {} to train on, {} for validation, {} for the test",
+        recipe.data.data,
+        data.len(),
+        what(&data.inputs),
+        data.classes.len(),
+        split.train().len(),
+        split.validation().len(),
+        split.test().len(),
     ));
 
-    let mut trained = training::train(recipe, &data, &split, device, log)?;
+    let mut trained = training::train(recipe, training, &data, &split, device, log)?;
     trained.weights.freeze();
-    let (predictions, loss) = training::test(&trained, &data, &split);
-    let classes: Vec<String> = (0..data.classes).map(|class| class.to_string()).collect();
-    let report = Report::new(&classes, &predictions, loss);
+    let (predictions, loss) = training::predict(&trained, &data, split.test())?;
+    let report = Report::new(&data.classes, &predictions, loss);
     say(&format!("test: loss {:.4}, accuracy {:.4}", report.loss, report.accuracy));
     log.metrics(None, &[("test_loss", report.loss), ("test_accuracy", report.accuracy)])?;
     artifact::write(&Parts {
         job: &job,
         data: &data,
         split: &split,
-        classes: &classes,
         trained: &trained,
         predictions: &predictions,
         report: &report,
     })
+}
+
+fn what(inputs: &Inputs) -> String {
+    match inputs {
+        Inputs::Images(images) => format!("images of {}×{}", images.height(), images.width()),
+        Inputs::Numbers { columns, .. } => format!("rows of {columns} numbers"),
+        Inputs::Texts(_) => "texts".to_owned(),
+    }
 }
 
 fn read_job(place: &Path) -> Result<Job> {

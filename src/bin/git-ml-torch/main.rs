@@ -6,6 +6,7 @@
 mod artifact;
 mod failure;
 mod figures;
+mod input;
 mod job;
 mod log;
 mod models;
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
     let words: Vec<_> = arguments.iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
     match words.as_slice() {
         ["--version" | "-V"] => {
-            say(&format!("git-ml-torch {}\nlibtorch {LIBTORCH_VERSION}", env!("CARGO_PKG_VERSION")))
+            let devices = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+            say(&format!(
+                "git-ml-torch {}\nlibtorch {LIBTORCH_VERSION}\ncuda-devices {devices}",
+                env!("CARGO_PKG_VERSION")
+            ));
         }
         ["--help" | "-h"] => say(USAGE),
         ["train", _] => return train(Path::new(&arguments[1])),

@@ -1,26 +1,132 @@
 //! The IDX format of MNIST: a magic number, sizes as big-endian `u32`, then bytes.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::DataError;
+use super::{DataError, DataFile, Dataset, Images, Inputs, Source};
 
 /// Pixels that one file may have: enough for a million images of 64×64, and no more memory than most machines have.
 const MAX_PIXELS: u64 = 1 << 32;
 /// The longest side of an image.
 const MAX_SIDE: u32 = 1024;
 
-/// Grey images of one size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
-    count: usize,
+const EXPECTED: &str = "train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz";
+
+/// Reads MNIST's four IDX files, or a pair of images and labels; `place` is the data's path, for errors.
+pub(super) fn read(source: &Source, place: &str) -> Result<Dataset, DataError> {
+    let mut reader = Reader { source, names: source.names()?, files: Vec::new() };
+    let Some((images_name, stem)) = ["train-", ""].iter().find_map(|stem| reader.find(stem, "images", 3)) else {
+        let found: Vec<_> = reader.names.keys().take(5).map(String::as_str).collect();
+        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+        return Err(DataError::Unknown { place: place.to_owned(), expected: EXPECTED, found });
+    };
+    let (images, labels) = reader.pair(&images_name, stem)?;
+    let labels_name = reader.files[1].name.clone();
+    let count = labels.len() as u32;
+    let mut data = Dataset {
+        classes: classes(&labels, &labels_name)?,
+        labels: labels.iter().map(|label| u32::from(*label)).collect(),
+        inputs: Inputs::Texts(Vec::new()),
+        given: BTreeMap::new(),
+        names: None,
+        files: Vec::new(),
+    };
+    let Pixels { height, width, mut pixels } = images;
+    if let Some((name, stem)) = ["t10k-", "test-"].iter().find_map(|stem| reader.find(stem, "images", 3)) {
+        let (more, labels) = reader.pair(&name, stem)?;
+        if (more.height, more.width) != (height, width) {
+            let problem = format!(
+                "has test images of {}×{}, but those to train on are {height}×{width}",
+                more.height, more.width
+            );
+            return malformed(place, problem);
+        }
+        let known = data.classes.len();
+        if let Some((index, label)) = labels.iter().enumerate().find(|(_, label)| usize::from(**label) >= known) {
+            let problem = format!("has labels up to {}, but test example {index} has the label {label}", known - 1);
+            return malformed(&labels_name, problem);
+        }
+        pixels.extend(more.pixels);
+        data.labels.extend(labels.iter().map(|label| u32::from(*label)));
+        data.given =
+            BTreeMap::from([("train".to_owned(), 0..count), ("test".to_owned(), count..count + labels.len() as u32)]);
+    }
+    data.inputs = Inputs::Images(Images::new(height, width, 1, pixels));
+    data.files = reader.files;
+    Ok(data)
+}
+
+/// The names of the classes; every one must be there to be learnt, which also finds bytes that are no labels.
+fn classes(labels: &[u8], file: &str) -> Result<Vec<String>, DataError> {
+    let Some(largest) = labels.iter().max() else { return malformed(file, "has no labels".to_owned()) };
+    let mut seen = [0_u64; 256];
+    labels.iter().for_each(|label| seen[usize::from(*label)] += 1);
+    if let Some(gap) = seen[..usize::from(*largest)].iter().position(|count| *count == 0) {
+        return malformed(file, format!("has labels up to {largest}, but no example has the label {gap}"));
+    }
+    if *largest == 0 {
+        return malformed(file, "has one class only: there is nothing to tell apart".to_owned());
+    }
+    Ok((0..=*largest).map(|class| class.to_string()).collect())
+}
+
+struct Reader<'s> {
+    source: &'s Source,
+    names: BTreeMap<String, u64>,
+    files: Vec<DataFile>,
+}
+
+impl Reader<'_> {
+    /// The file of `what` with this start of its name, in the spellings that are in use, plain before gzip.
+    fn find<'t>(&self, stem: &'t str, what: &str, dimensions: usize) -> Option<(String, &'t str)> {
+        let spellings = ["-", "."].map(|dash| format!("{stem}{what}{dash}idx{dimensions}-ubyte"));
+        let names = spellings.iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
+        names.into_iter().find(|name| self.names.contains_key(name)).map(|name| (name, stem))
+    }
+
+    fn pair(&mut self, images_name: &str, stem: &str) -> Result<(Pixels, Vec<u8>), DataError> {
+        let Some((labels_name, _)) = self.find(stem, "labels", 1) else {
+            let file = format!("{stem}labels-idx1-ubyte");
+            return Err(DataError::NoLabels { file, other: images_name.to_owned() });
+        };
+        let images = self.open(images_name, Pixels::read)?;
+        let labels = self.open(&labels_name, read_labels)?;
+        let count = images.pixels.len() / (images.height * images.width);
+        if count != labels.len() {
+            let problem = format!("has {} labels for the {count} images of {images_name}", labels.len());
+            return malformed(&labels_name, problem);
+        }
+        Ok((images, labels))
+    }
+
+    fn open<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut dyn Read, &str) -> Result<T, DataError>,
+    ) -> Result<T, DataError> {
+        let mut file = self.source.open(name)?;
+        let content = if name.ends_with(".gz") {
+            // A gzip file may have several members, as `cat a.gz b.gz` makes.
+            read(&mut flate2::read::MultiGzDecoder::new(&mut file), name)
+        } else {
+            read(&mut file, name)
+        }?;
+        let (bytes, digest) = file.finish(name)?;
+        self.files.push(DataFile { name: name.to_owned(), bytes, digest });
+        Ok(content)
+    }
+}
+
+/// A file of grey images.
+struct Pixels {
     height: usize,
     width: usize,
     pixels: Vec<u8>,
 }
 
-impl Images {
+impl Pixels {
     /// Reads a whole file of images; `file` is its name, for errors.
-    pub fn read(input: &mut dyn Read, file: &str) -> Result<Self, DataError> {
+    fn read(input: &mut dyn Read, file: &str) -> Result<Self, DataError> {
         let [count, height, width] = read_header(input, file, "images", [0, 0, 8, 3])?;
         if height == 0 || width == 0 || height > MAX_SIDE || width > MAX_SIDE {
             return malformed(file, format!("has images of {height}×{width}; sides can be 1 to {MAX_SIDE}"));
@@ -33,52 +139,14 @@ impl Images {
             );
         }
         let pixels = read_body(input, file, total, &format!("{count} images of {height}×{width}"))?;
-        Ok(Self { count: count as usize, height: height as usize, width: width as usize, pixels })
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Rows of each.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// Columns of each.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// The pixels, image by image and row by row.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
+        Ok(Self { height: height as usize, width: width as usize, pixels })
     }
 }
 
-/// A label for each image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels {
-    values: Vec<u8>,
-}
-
-impl Labels {
-    /// Reads a whole file of labels; `file` is its name, for errors.
-    pub fn read(input: &mut dyn Read, file: &str) -> Result<Self, DataError> {
-        let [count] = read_header(input, file, "labels", [0, 0, 8, 1])?;
-        Ok(Self { values: read_body(input, file, u64::from(count), &format!("{count} labels"))? })
-    }
-
-    /// The labels.
-    pub fn values(&self) -> &[u8] {
-        &self.values
-    }
+/// Reads a whole file of labels; `file` is its name, for errors.
+fn read_labels(input: &mut dyn Read, file: &str) -> Result<Vec<u8>, DataError> {
+    let [count] = read_header(input, file, "labels", [0, 0, 8, 1])?;
+    read_body(input, file, u64::from(count), &format!("{count} labels"))
 }
 
 fn read_header<const N: usize>(

@@ -1,27 +1,65 @@
 //! Dividing examples into those for training, validation and the test.
 
-use crate::id::Digest;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Indexes of examples, ascending in each part.
+use super::{DataError, Dataset};
+use crate::id::Digest;
+use crate::train::recipe::DataConfig;
+
+/// Parts of a data set by name, as indexes of examples in ascending order. `train` is always there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// To train on.
-    pub train: Vec<u32>,
-    /// To watch while training.
-    pub validation: Vec<u32>,
-    /// For the end; empty where the data has files of its own for it.
-    pub test: Vec<u32>,
+    parts: BTreeMap<String, Vec<u32>>,
 }
 
+/// The part to train on.
+pub const TRAIN: &str = "train";
+/// The part to watch while training.
+pub const VALIDATION: &str = "validation";
+/// The part for the end.
+pub const TEST: &str = "test";
+
 impl Split {
-    /// Draws from each class in proportion, so that rare classes are in every part.
-    pub fn stratified(labels: &[u8], classes: usize, validation: f64, test: f64, seed: u64) -> Self {
+    /// Divides `data` as `config` says: by the data's own files, by ranges, and what is left by drawing from each class
+    /// in proportion.
+    pub(super) fn new(data: &Dataset, config: &DataConfig, seed: u64) -> Result<Self, DataError> {
+        let mut parts: BTreeMap<String, Vec<u32>> =
+            data.given.iter().map(|(name, range)| (name.clone(), range.clone().collect())).collect();
+        let given: BTreeSet<u32> =
+            parts.iter().filter(|(name, _)| *name != TRAIN).flat_map(|(_, part)| part).copied().collect();
+        let free: Vec<u32> = (0..data.len() as u32).filter(|index| !given.contains(index)).collect();
+        let test = if parts.contains_key(TEST) { 0.0 } else { config.test };
+        let validation = if parts.contains_key(VALIDATION) { 0.0 } else { config.validation };
+        let drawn = Self::stratified(&free, &data.labels, data.classes.len(), validation, test, seed);
+        for (name, part, wanted) in
+            [(TRAIN, drawn.0, 1.0 - validation - test), (VALIDATION, drawn.1, validation), (TEST, drawn.2, test)]
+        {
+            if part.is_empty() && wanted > 0.0 {
+                let problem = format!("`{name}` has no examples: {wanted} of {} is too little", free.len());
+                return Err(DataError::Split { problem });
+            }
+            if !part.is_empty() {
+                parts.insert(name.to_owned(), part);
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    /// Draws from each class in proportion, so that rare classes are in every part: training, validation, test.
+    fn stratified(
+        free: &[u32],
+        labels: &[u32],
+        classes: usize,
+        validation: f64,
+        test: f64,
+        seed: u64,
+    ) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         let mut by_class = vec![Vec::new(); classes];
-        for (index, label) in (0_u32..).zip(labels) {
-            by_class[usize::from(*label)].push(index);
+        for index in free {
+            by_class[labels[*index as usize] as usize].push(*index);
         }
         let mut shuffle = Shuffle::new(seed, 0);
-        let mut split = Self { train: Vec::new(), validation: Vec::new(), test: Vec::new() };
+        let mut parts = (Vec::new(), Vec::new(), Vec::new());
         for mut members in by_class {
             shuffle.shuffle(&mut members);
             let share = |part: f64| (members.len() as f64 * part).round() as usize;
@@ -29,20 +67,47 @@ impl Split {
             let validation_len = share(validation).min(members.len() - test_len);
             let (test_members, rest) = members.split_at(test_len);
             let (validation_members, train_members) = rest.split_at(validation_len);
-            split.test.extend(test_members);
-            split.validation.extend(validation_members);
-            split.train.extend(train_members);
+            parts.2.extend(test_members);
+            parts.1.extend(validation_members);
+            parts.0.extend(train_members);
         }
-        for part in [&mut split.train, &mut split.validation, &mut split.test] {
+        for part in [&mut parts.0, &mut parts.1, &mut parts.2] {
             part.sort_unstable();
         }
-        split
+        parts
+    }
+
+    /// The examples of a part; none where there is no such part.
+    pub fn part(&self, name: &str) -> &[u32] {
+        self.parts.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All parts by name.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, &[u32])> {
+        self.parts.iter().map(|(name, part)| (name.as_str(), part.as_slice()))
+    }
+
+    /// The examples to train on.
+    pub fn train(&self) -> &[u32] {
+        self.part(TRAIN)
+    }
+
+    /// The examples to watch while training.
+    pub fn validation(&self) -> &[u32] {
+        self.part(VALIDATION)
+    }
+
+    /// The examples for the end.
+    pub fn test(&self) -> &[u32] {
+        self.part(TEST)
     }
 
     /// The BLAKE3 of which examples are where, to see that two trainings divided their data alike.
     pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
-        for part in [&self.train, &self.validation, &self.test] {
+        for (name, part) in self.parts() {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
             hasher.update(&(part.len() as u64).to_le_bytes());
             for index in part {
                 hasher.update(&index.to_le_bytes());

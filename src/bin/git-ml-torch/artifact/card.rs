@@ -1,14 +1,16 @@
 //! README.md of a model artifact: the model card.
 
+use git_ml::train::ModelFile;
 use git_ml::train::evaluation::ClassReport;
-use git_ml::train::{ModelConfig, ModelFile};
+use git_ml::train::recipe::ModelConfig;
 
 use super::Parts;
 
 /// The card's text.
 pub(super) fn card(parts: &Parts<'_>, model: &ModelFile) -> String {
     let report = parts.report;
-    let sides = format!("{}×{}", parts.trained.shape.height, parts.trained.shape.width);
+    let (channels, height, width) = parts.trained.form.shape.image().unwrap_or_default();
+    let sides = format!("{height}×{width}");
     let data = model.data.artifact.map_or_else(
         || format!("`{}` (not tracked)", model.data.path),
         |id| format!("`{}`, artifact `{id}`", model.data.path),
@@ -25,14 +27,17 @@ pub(super) fn card(parts: &Parts<'_>, model: &ModelFile) -> String {
             model.split.train, epoch.train_accuracy, epoch.train_loss
         )
     });
-    let test_from =
-        if parts.data.test.is_some() { "the data's own test files" } else { "drawn from each class in proportion" };
-    let recipe = &model.training;
+    let test_from = if parts.data.given.contains_key("test") {
+        "the data's own test files"
+    } else {
+        "drawn from each class in proportion"
+    };
+    let recipe = &model.recipe;
     let pixels = model.preprocessing.divide_by;
     format!(
         "# {name}
 
-A classifier of {sides} grey images into {count} classes. It is right on **{accuracy:.2} %** of {examples} test images.
+A classifier of {sides} images into {count} classes. It is right on **{accuracy:.2} %** of {examples} test images.
 
 It is {architecture}, {parameters} parameters in all, trained by git-ml {version} with libtorch {libtorch}.
 
@@ -45,13 +50,13 @@ It is {architecture}, {parameters} parameters in all, trained by git-ml {version
 ## Use
 
 `model.pt` is TorchScript: it needs PyTorch and nothing of ours. It takes pixels divided by {pixels}, as `float32` of shape
-`[N, 1, {height}, {width}]`; the normalisation is inside. It gives one logit a class.
+`[N, {channels}, {height}, {width}]`; the normalisation is inside. It gives one logit a class.
 
 ```python
 import torch
 
 model = torch.jit.load(\"model.pt\").eval()
-images = torch.zeros(1, 1, {height}, {width})  # pixels / {pixels}
+images = torch.zeros(1, {channels}, {height}, {width})  # pixels / {pixels}
 with torch.no_grad():
     probabilities = model(images).softmax(dim=1)
 ```
@@ -64,8 +69,7 @@ with torch.no_grad():
 | --- | --- |
 | data | {data} |
 | split | {train_count} to train on, {validation_count} for validation, {examples} for the test ({test_from}) |
-| optimizer | {optimizer}, learning rate {lr}, weight decay {decay} |
-| epochs | {epochs}, batches of {batch} |
+| epochs | {epochs} |
 | seed | {seed}, {threads} threads |
 
 ## Test results by class
@@ -92,18 +96,12 @@ It knows nothing but images like those it was trained on, and has no class for a
         examples = report.examples,
         test_accuracy = report.accuracy,
         test_loss = report.loss,
-        height = parts.trained.shape.height,
-        width = parts.trained.shape.width,
         train_count = model.split.train,
         validation_count = model.split.validation,
-        optimizer = recipe.optimizer,
-        lr = recipe.lr,
-        decay = recipe.weight_decay,
-        epochs = recipe.epochs,
-        batch = recipe.batch_size,
+        epochs = parts.trained.history.len(),
         seed = recipe.seed,
         threads = recipe.threads,
-        index_of = if parts.data.test.is_some() { "the test file" } else { "the data's file" },
+        index_of = if parts.data.given.contains_key("test") { "the test file" } else { "the data's file" },
     )
 }
 
@@ -114,6 +112,7 @@ fn architecture(config: &ModelConfig) -> String {
         ModelConfig::Cnn { filters, hidden, .. } => {
             format!("a convolutional network: convolutions of {} filters and a hidden layer of {hidden}", join(filters))
         }
+        other => format!("a `{}`", other.name()),
     }
 }
 

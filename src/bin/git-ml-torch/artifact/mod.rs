@@ -10,7 +10,7 @@ mod predictions;
 use std::path::Path;
 
 use git_ml::files::{self, Durability};
-use git_ml::train::data::{ImageData, Split};
+use git_ml::train::data::{Dataset, Inputs, Split};
 use git_ml::train::evaluation::{Prediction, Report};
 use git_ml::train::{
     DataSource, FileSpec, Job, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions,
@@ -26,9 +26,8 @@ use crate::training::Trained;
 /// Everything that the artifact tells about.
 pub(crate) struct Parts<'t> {
     pub(crate) job: &'t Job,
-    pub(crate) data: &'t ImageData,
+    pub(crate) data: &'t Dataset,
     pub(crate) split: &'t Split,
-    pub(crate) classes: &'t [String],
     pub(crate) trained: &'t Trained,
     pub(crate) predictions: &'t [Prediction],
     pub(crate) report: &'t Report,
@@ -97,18 +96,25 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
         bytes: file.bytes,
         blake3: file.digest,
     };
+    let shape = [&[-1], trained.form.shape.input.as_slice()].concat();
     ModelFile {
         format: 1,
         task: "image-classification".to_owned(),
-        classes: parts.classes.to_vec(),
+        classes: data.classes.clone(),
         parameters: trained.parameters,
         architecture: job.recipe.model.clone(),
-        input: tensor("images", vec![-1, 1, trained.shape.height, trained.shape.width], "NCHW"),
-        output: tensor("logits", vec![-1, trained.shape.classes], "NC"),
-        preprocessing: Preprocessing { divide_by: trained.scale },
-        built_in_normalization: Normalization { mean: trained.mean, deviation: trained.deviation },
+        input: match &data.inputs {
+            Inputs::Images(_) => tensor("images", shape, "NCHW"),
+            _ => tensor("numbers", shape, "NC"),
+        },
+        output: tensor("logits", vec![-1, trained.form.shape.classes], "NC"),
+        preprocessing: Preprocessing { divide_by: trained.form.scale },
+        built_in_normalization: Normalization {
+            mean: trained.statistics.mean.clone(),
+            deviation: trained.statistics.deviation.clone(),
+        },
         data: TrainedOn {
-            path: job.recipe.data.clone(),
+            path: job.recipe.data.data.clone(),
             artifact: match &job.data {
                 DataSource::Artifact(id) => Some(*id),
                 DataSource::Path(_) => None,
@@ -116,13 +122,13 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
             files: data.files.iter().map(file).collect(),
         },
         split: SplitSpec {
-            train: split.train.len() as u64,
-            validation: split.validation.len() as u64,
-            test: parts.predictions.len() as u64,
-            test_from: if data.test.is_some() { "files" } else { "stratified" }.to_owned(),
+            train: split.train().len() as u64,
+            validation: split.validation().len() as u64,
+            test: split.test().len() as u64,
+            test_from: if data.given.contains_key("test") { "files" } else { "stratified" }.to_owned(),
             digest: split.digest(),
         },
-        training: job.recipe.clone(),
+        recipe: job.recipe.clone(),
         versions: Versions { git_ml: env!("CARGO_PKG_VERSION").to_owned(), libtorch: LIBTORCH_VERSION.to_owned() },
     }
 }

@@ -30,7 +30,7 @@ fn encode(predictions: &[Prediction]) -> std::result::Result<Vec<u8>, ParquetErr
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build()))?;
     let mut rows = writer.next_row_group()?;
     let labels =
-        |label: fn(&Prediction) -> u8| predictions.iter().map(move |row| i32::from(label(row))).collect::<Vec<_>>();
+        |label: fn(&Prediction) -> u32| predictions.iter().map(move |row| label(row) as i32).collect::<Vec<_>>();
     let indexes: Vec<_> = predictions.iter().map(|row| i64::from(row.index)).collect();
     let probabilities: Vec<_> = predictions.iter().map(|row| row.probability).collect();
     column::<Int64Type>(&mut rows, &indexes)?;

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Module};
 
-use super::{Network, Shape, check_size};
+use super::{Mode, Network, Shape, check_size};
 use crate::failure::Result;
 
 pub(crate) struct Mlp {
@@ -13,9 +13,9 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    pub(crate) fn new(root: &nn::Path<'_>, hidden: &[u32], dropout: f64, shape: Shape) -> Result<Self> {
+    pub(crate) fn new(root: &nn::Path<'_>, hidden: &[u32], dropout: f64, shape: &Shape) -> Result<Self> {
         let sizes: Vec<i64> =
-            std::iter::once(shape.height * shape.width).chain(hidden.iter().map(|n| i64::from(*n))).collect();
+            std::iter::once(shape.input.iter().product()).chain(hidden.iter().map(|n| i64::from(*n))).collect();
         let last = sizes[sizes.len() - 1];
         let pairs = sizes.windows(2).map(|pair| (pair[0], pair[1]));
         check_size(pairs.clone().chain([(last, shape.classes)]))?;
@@ -31,9 +31,14 @@ impl Mlp {
 }
 
 impl Network for Mlp {
-    fn forward(&self, images: &Tensor, train: bool) -> Tensor {
-        let flat = images.flatten(1, -1);
-        let last = self.hidden.iter().fold(flat, |x, layer| layer.forward(&x).relu().dropout(self.dropout, train));
+    fn layers(&self) -> Vec<String> {
+        let hidden = (1..=self.hidden.len()).map(|number| format!("hidden{number}"));
+        hidden.chain(["output".to_owned()]).collect()
+    }
+
+    fn forward(&self, inputs: &Tensor, mode: Mode) -> Tensor {
+        let flat = inputs.flatten(1, -1);
+        let last = self.hidden.iter().fold(flat, |x, layer| layer.forward(&x).relu().dropout(self.dropout, mode.train));
         self.output.forward(&last)
     }
 }

@@ -3,26 +3,60 @@
 mod cnn;
 mod mlp;
 
-use git_ml::train::ModelConfig;
-use tch::{Kind, Tensor, nn};
+use git_ml::train::recipe::ModelConfig;
+use tch::{Tensor, nn};
 
 use crate::failure::{Failure, Result};
 
 /// Parameters that a model may have: beyond it, training needs more memory than the machines this is for have.
 const MAX_PARAMETERS: u64 = 1 << 29;
 
-/// The images that a network is for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a network takes and gives.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shape {
-    pub(crate) height: i64,
-    pub(crate) width: i64,
+    /// The sizes of one input: `[C, H, W]` of an image, `[F]` of numbers.
+    pub(crate) input: Vec<i64>,
     pub(crate) classes: i64,
 }
 
-/// Images of shape `[N, 1, H, W]` to logits of shape `[N, classes]`.
+impl Shape {
+    /// Channels, height and width, where the inputs are images.
+    pub(crate) fn image(&self) -> Option<(i64, i64, i64)> {
+        match self.input[..] {
+            [channels, height, width] => Some((channels, height, width)),
+            _ => None,
+        }
+    }
+}
+
+/// How a network is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mode {
+    /// Whether dropout is on and normalisation over batches takes the batch's own statistics.
+    pub(crate) train: bool,
+    /// Layers at the start that stay as they are, statistics included.
+    pub(crate) frozen: usize,
+}
+
+impl Mode {
+    /// For predictions.
+    pub(crate) const EVALUATE: Self = Self { train: false, frozen: 0 };
+}
+
+/// Inputs `[N, …]` to logits of shape `[N, classes]`.
 pub(crate) trait Network {
-    /// The logits; `train` switches dropout on.
-    fn forward(&self, images: &Tensor, train: bool) -> Tensor;
+    /// The names of its layers in order: what the names of their tensors begin with. The last one gives the logits.
+    fn layers(&self) -> Vec<String>;
+
+    /// The logits.
+    fn forward(&self, inputs: &Tensor, mode: Mode) -> Tensor;
+}
+
+/// What is subtracted from inputs first of all, and what they are divided by then: one number a channel or column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Statistics {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) deviation: Vec<f32>,
 }
 
 /// A network with its normalisation in front, so that it takes pixels in 0..=1 as they are.
@@ -33,34 +67,41 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// A new model with random weights in `root`, for images whose pixels have this mean and standard deviation.
+    /// A new model with random weights in `root`, for inputs with these statistics.
     pub(crate) fn new(
         root: &nn::Path<'_>,
         config: &ModelConfig,
-        shape: Shape,
-        mean: f64,
-        deviation: f64,
+        shape: &Shape,
+        statistics: &Statistics,
     ) -> Result<Self> {
         let normalise = root / "normalise";
-        let constant = |name: &str, value: f64| {
-            let mut tensor = normalise.zeros_no_train(name, &[1]);
-            let _ = tensor.fill_(value);
+        let mut size = vec![1; shape.input.len()];
+        size[0] = statistics.mean.len() as i64;
+        let constant = |name: &str, values: &[f32]| {
+            let mut tensor = normalise.zeros_no_train(name, &size);
+            tensor.copy_(&Tensor::from_slice(values).view(size.as_slice()));
             tensor
         };
-        let (mean, deviation) = (constant("mean", mean), constant("deviation", deviation));
+        let (mean, deviation) = (constant("mean", &statistics.mean), constant("deviation", &statistics.deviation));
         let network: Box<dyn Network> = match config {
             ModelConfig::Mlp { hidden, dropout } => Box::new(mlp::Mlp::new(root, hidden, *dropout, shape)?),
             ModelConfig::Cnn { filters, hidden, dropout } => {
                 Box::new(cnn::Cnn::new(root, filters, *hidden, *dropout, shape)?)
             }
+            other => return Err(Failure::new(format!("the model `{}` cannot be trained yet", other.name()))),
         };
         Ok(Self { mean, deviation, network })
     }
 
-    /// The logits for images of shape `[N, 1, H, W]` with pixels in 0..=1.
-    pub(crate) fn forward(&self, images: &Tensor, train: bool) -> Tensor {
-        let normal = (images - &self.mean) / &self.deviation;
-        self.network.forward(&normal, train)
+    /// The logits for inputs `[N, …]`; pixels are in 0..=1.
+    pub(crate) fn forward(&self, inputs: &Tensor, mode: Mode) -> Tensor {
+        let normal = (inputs - &self.mean) / &self.deviation;
+        self.network.forward(&normal, mode)
+    }
+
+    /// The names of its layers in order.
+    pub(crate) fn layers(&self) -> Vec<String> {
+        self.network.layers()
     }
 }
 
@@ -77,9 +118,4 @@ fn check_size(layers: impl IntoIterator<Item = (i64, i64)>) -> Result<()> {
         return Err(Failure::new(line).hint("make its layers smaller"));
     }
     Ok(())
-}
-
-/// Pixels as the network wants them: numbers in 0..=1.
-pub(crate) fn scaled(pixels: &Tensor, scale: f64) -> Tensor {
-    pixels.to_kind(Kind::Float) / scale
 }
