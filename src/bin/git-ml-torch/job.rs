@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_ml::store::Store;
-use git_ml::train::data::{Dataset, Inputs, Source};
-use git_ml::train::evaluation::Report;
+use git_ml::train::data::{Dataset, Inputs, Source, TEST, VALIDATION};
 use git_ml::train::{DataSource, Job, PROTOCOL_VERSION};
 use tch::{Cuda, Device};
 
 use crate::artifact::{self, Parts};
+use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
 use crate::log::RunLog;
-use crate::{say, training};
+use crate::{evaluate, say, training};
 
 /// Bytes that a job file may have.
 const MAX_JOB: u64 = 1 << 20;
@@ -40,17 +40,19 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
 
     let mut trained = training::train(recipe, training, &data, &split, device, log)?;
     trained.weights.freeze();
-    let (predictions, loss) = training::predict(&trained, &data, split.test())?;
-    let report = Report::new(&data.classes, &predictions, loss);
-    say(&format!("test: loss {:.4}, accuracy {:.4}", report.loss, report.accuracy));
-    log.metrics(None, &[("test_loss", report.loss), ("test_accuracy", report.accuracy)])?;
+    let predict = |indexes: &[u32]| evaluate::predict(&trained.model, &trained.form, &data, indexes);
+    let validation = match split.validation() {
+        [] => None,
+        indexes => Some(Evaluation::new(VALIDATION, &data, predict(indexes)?)?),
+    };
+    let test = Evaluation::tell(TEST, &data, predict(split.test())?, log)?;
     artifact::write(&Parts {
         job: &job,
         data: &data,
         split: &split,
         trained: &trained,
-        predictions: &predictions,
-        report: &report,
+        validation: validation.as_ref(),
+        test: &test,
     })
 }
 

@@ -4,6 +4,7 @@
 //! can be started by hand just as well.
 
 mod artifact;
+mod evaluate;
 mod failure;
 mod figures;
 mod input;

@@ -8,7 +8,7 @@ use super::Parts;
 
 /// The card's text.
 pub(super) fn card(parts: &Parts<'_>, model: &ModelFile) -> String {
-    let report = parts.report;
+    let report = &parts.test.report;
     let (channels, height, width) = parts.trained.form.shape.image().unwrap_or_default();
     let sides = format!("{height}×{width}");
     let data = model.data.artifact.map_or_else(
@@ -79,8 +79,8 @@ with torch.no_grad():
 {classes}
 ![Confusion matrix](figures/confusion.png)
 
-`predictions.parquet` has the prediction for every test image: `index` (in {index_of}), `truth`, `prediction`,
-`probability`.
+`predictions.parquet` has the prediction for every test image: `id` (its name, or its number in {index_of}), `truth`,
+`prediction`, `probability`, and the probability of each class.
 
 ## Limits
 

@@ -6,21 +6,22 @@
 mod card;
 mod module;
 mod predictions;
+mod results;
+
+pub(crate) use results::Results;
 
 use std::path::Path;
 
 use git_ml::files::{self, Durability};
 use git_ml::train::data::{Dataset, Inputs, Split};
-use git_ml::train::evaluation::{Prediction, Report};
 use git_ml::train::{
     DataSource, FileSpec, Job, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions,
 };
-use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 
 use crate::LIBTORCH_VERSION;
+use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
-use crate::figures;
 use crate::training::Trained;
 
 /// Everything that the artifact tells about.
@@ -29,8 +30,8 @@ pub(crate) struct Parts<'t> {
     pub(crate) data: &'t Dataset,
     pub(crate) split: &'t Split,
     pub(crate) trained: &'t Trained,
-    pub(crate) predictions: &'t [Prediction],
-    pub(crate) report: &'t Report,
+    pub(crate) validation: Option<&'t Evaluation>,
+    pub(crate) test: &'t Evaluation,
 }
 
 /// Makes the job's output folder, which appears whole or not at all.
@@ -38,7 +39,7 @@ pub(crate) fn write(parts: &Parts<'_>) -> Result<()> {
     let output = &parts.job.output;
     let folder = output.with_extension("partial");
     files::remove_dir_all(&folder)?;
-    files::create_dir_all(&folder.join("figures"))?;
+    files::create_dir_all(&folder)?;
 
     parts.trained.weights.save(folder.join("model.safetensors"))?;
     module::write(parts.trained, &folder.join("model.pt"))?;
@@ -46,16 +47,9 @@ pub(crate) fn write(parts: &Parts<'_>) -> Result<()> {
     let model_toml =
         toml::to_string(&model_file).map_err(|error| Failure::new(format!("cannot write model.toml: {error}")))?;
     publish(&folder, "model.toml", model_toml.as_bytes())?;
-    publish(&folder, "history.json", &to_json(&json!({ "epochs": parts.trained.history }))?)?;
-    publish(&folder, "metrics.json", &to_json(&metrics(parts))?)?;
-    publish(&folder, "predictions.parquet", &predictions::to_parquet(parts.predictions)?)?;
     publish(&folder, "README.md", card::card(parts, &model_file).as_bytes())?;
-    let curves = figures::curves(&parts.trained.history, parts.report);
-    let confusion = figures::confusion(parts.report);
-    for (name, figure) in [("curves", curves), ("confusion", confusion)] {
-        publish(&folder, &format!("figures/{name}.svg"), figure.as_bytes())?;
-        publish(&folder, &format!("figures/{name}.png"), &figures::to_png(&figure)?)?;
-    }
+    let Parts { data, validation, test, .. } = *parts;
+    results::write(&Results { data, history: &parts.trained.history, validation, evaluation: test }, &folder)?;
     rename(&folder, output)
 }
 
@@ -68,19 +62,42 @@ fn rename(folder: &Path, place: &Path) -> Result<()> {
     std::fs::rename(folder, place).map_err(|error| Failure::new(format!("cannot write {}: {error}", place.display())))
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-    Ok(format!("{text}\n").into_bytes())
+/// Indented JSON, but a list of plain values on one line: a confusion matrix reads as one.
+fn to_json(value: &Value) -> Result<Vec<u8>> {
+    let mut text = String::new();
+    write_json(value, 0, &mut text).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
+    text.push('\n');
+    Ok(text.into_bytes())
 }
 
-fn metrics(parts: &Parts<'_>) -> serde_json::Value {
-    let last = parts.trained.history.last();
-    json!({
-        "test": parts.report,
-        "train": last.map(|epoch| json!({ "accuracy": epoch.train_accuracy, "loss": epoch.train_loss })),
-        "validation": last.and_then(|epoch| Some(json!({ "accuracy": epoch.val_accuracy?, "loss": epoch.val_loss? }))),
-    })
+fn write_json(value: &Value, depth: usize, text: &mut String) -> std::result::Result<(), serde_json::Error> {
+    let is_plain = |value: &Value| !value.is_array() && !value.is_object();
+    let (open, close, items): (_, _, Vec<(Option<&String>, &Value)>) = match value {
+        Value::Object(entries) if !entries.is_empty() => {
+            ('{', '}', entries.iter().map(|(key, value)| (Some(key), value)).collect())
+        }
+        Value::Array(items) if !items.iter().all(is_plain) => {
+            ('[', ']', items.iter().map(|item| (None, item)).collect())
+        }
+        other => {
+            *text += &serde_json::to_string(other)?;
+            return Ok(());
+        }
+    };
+    text.push(open);
+    for (number, (key, value)) in items.into_iter().enumerate() {
+        *text += if number > 0 { ",\n" } else { "\n" };
+        text.extend(std::iter::repeat_n(' ', 2 * depth + 2));
+        if let Some(key) = key {
+            *text += &serde_json::to_string(key)?;
+            *text += ": ";
+        }
+        write_json(value, depth + 1, text)?;
+    }
+    text.push('\n');
+    text.extend(std::iter::repeat_n(' ', 2 * depth));
+    text.push(close);
+    Ok(())
 }
 
 fn model_file(parts: &Parts<'_>) -> ModelFile {

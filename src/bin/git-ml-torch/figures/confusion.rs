@@ -11,7 +11,7 @@ const MAX_NUMBERED: usize = 20;
 const MAX_NAMED: usize = 40;
 
 /// The drawing: a row for each truth, a column for each prediction, darker where a larger part of the row is.
-pub(crate) fn confusion(report: &Report) -> String {
+pub(super) fn confusion(report: &Report) -> Drawing {
     let count = report.classes.len();
     let cell = (480.0 / count as f64).clamp(6.0, 96.0);
     let side = cell * count as f64;
@@ -49,7 +49,7 @@ pub(crate) fn confusion(report: &Report) -> String {
         drawing.text(LEFT + middle, TOP - 7.0, Anchor::Middle, 11.0, INK, &name);
         drawing.text(LEFT - 8.0, TOP + middle + 4.0, Anchor::End, 11.0, INK, &name);
     }
-    drawing.finish()
+    drawing
 }
 
 /// From almost white to blue. The root makes rare mistakes visible beside the diagonal.

@@ -25,7 +25,7 @@ struct Line<'t> {
 }
 
 /// The drawing: one panel for the loss, one for the accuracy, each with the test's result as a level.
-pub(crate) fn curves(history: &[Epoch], report: &Report) -> String {
+pub(super) fn curves(history: &[Epoch], report: &Report) -> Drawing {
     let mut drawing = Drawing::new(2.0 * WIDTH, HEIGHT);
     let line = |name, colour, value: &dyn Fn(&Epoch) -> Option<f64>| Line {
         name,
@@ -42,7 +42,7 @@ pub(crate) fn curves(history: &[Epoch], report: &Report) -> String {
     ];
     panel(&mut drawing, 0.0, "Loss", &loss, report.loss, f64::INFINITY);
     panel(&mut drawing, WIDTH, "Accuracy", &accuracy, report.accuracy, 1.0);
-    drawing.finish()
+    drawing
 }
 
 fn panel(drawing: &mut Drawing, start: f64, title: &str, lines: &[Line<'_>], test: f64, most: f64) {

@@ -4,17 +4,24 @@ mod confusion;
 mod curves;
 mod png;
 
-pub(crate) use confusion::confusion;
-pub(crate) use curves::curves;
-pub(crate) use png::to_png;
+use git_ml::train::data::Dataset;
+
+use crate::evaluate::Evaluation;
+use crate::training::Epoch;
+
+/// All figures, by the names of their files.
+pub(crate) fn all(_data: &Dataset, history: &[Epoch], evaluation: &Evaluation) -> Vec<(&'static str, Drawing)> {
+    let curves = (!history.is_empty()).then(|| ("curves", curves::curves(history, &evaluation.report)));
+    curves.into_iter().chain([("confusion", confusion::confusion(&evaluation.report))]).collect()
+}
 
 const FONT: &str = "'DejaVu Sans', Verdana, Arial, sans-serif";
 const INK: &str = "#1f2937";
 const FAINT_INK: &str = "#6b7280";
 const GRID: &str = "#e5e7eb";
 
-/// A drawing in the making.
-struct Drawing {
+/// A drawing.
+pub(crate) struct Drawing {
     width: f64,
     height: f64,
     body: String,
@@ -79,7 +86,8 @@ impl Drawing {
         self.body += &format!("  <circle cx=\"{x}\" cy=\"{y}\" r=\"2.5\" fill=\"{colour}\"/>\n");
     }
 
-    fn finish(self) -> String {
+    /// The drawing as SVG.
+    pub(crate) fn to_svg(&self) -> String {
         let Self { width, height, body } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONT}\">\n  <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n{body}</svg>\n"

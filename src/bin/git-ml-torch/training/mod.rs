@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use git_ml::train::data::{Dataset, Loader, Shuffle, Split, Variation};
-use git_ml::train::evaluation::Prediction;
 use git_ml::train::recipe::{Choice, Normalize, OptimizerKind, Phase, TrainingConfig};
 use git_ml::train::{Progress, Recipe};
 use serde::Serialize;
@@ -142,29 +141,6 @@ fn validate(model: &Model, form: &InputForm, data: &Arc<Dataset>, indexes: &[u32
         sums.add(loss, &logits.argmax(-1, false), &labels, count);
     }
     Ok(sums.means())
-}
-
-/// What the model predicts for the examples at `indexes`, and the mean loss.
-pub(crate) fn predict(trained: &Trained, data: &Arc<Dataset>, indexes: &[u32]) -> Result<(Vec<Prediction>, f64)> {
-    let mut predictions = Vec::with_capacity(indexes.len());
-    let mut loss = 0.0;
-    for batch in Loader::new(data, indexes.to_vec(), EVALUATION_BATCH, None, 1) {
-        let batch = batch?;
-        let (inputs, truth) = trained.form.tensors(&batch);
-        let logits = no_grad(|| trained.model.forward(&inputs, Mode::EVALUATE));
-        loss += cross_entropy(&logits, &truth, Reduction::Sum).double_value(&[]);
-        let (probabilities, classes) = logits.softmax(-1, Kind::Float).max_dim(-1, false);
-        for (position, index) in (0_i64..).zip(&batch.indexes) {
-            predictions.push(Prediction {
-                index: *index,
-                truth: data.labels[*index as usize],
-                prediction: classes.int64_value(&[position]) as u32,
-                probability: probabilities.double_value(&[position]) as f32,
-            });
-        }
-    }
-    let mean = loss / predictions.len() as f64;
-    Ok((predictions, mean))
 }
 
 fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
