@@ -266,6 +266,7 @@ impl Bench<'_> {
                     }
                     None => {
                         let options = TrainOptions {
+                            resume: None,
                             experiment: name.clone(),
                             overrides: Vec::new(),
                             name: None,

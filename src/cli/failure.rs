@@ -351,6 +351,9 @@ fn train_hint(error: &TrainError) -> Option<String> {
             shell_word(path.as_str())
         )),
         TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
+        TrainError::NoCheckpoint { .. } => Some(
+            "`git ml train EXPERIMENT` trains from the start; a training leaves checkpoints while it runs".to_owned(),
+        ),
         TrainError::Track(error) => track_hint(error),
         TrainError::Run(error) => run_hint(error),
     }

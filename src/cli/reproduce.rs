@@ -128,6 +128,7 @@ fn run_again(context: &Context, run: &Run, scratch: &Scratch, now: &Now) -> Resu
         Again::Command(launch) => LiveRun::start(workspace, &launch)?.supervise(workspace, &launch, &mut watcher)?,
         Again::Training { name, experiment, overrides } => {
             let options = TrainOptions {
+                resume: None,
                 experiment: name,
                 overrides,
                 name: None,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use crate::config::Experiment;
 use crate::files::RelPath;
-use crate::run::Run;
+use crate::run::{Run, Runs};
 use crate::track::{State, Workspace};
 use crate::train::{Recipe, TrainError, TrainOptions, find_worker, train};
 
 use super::output::{number, shell_word};
 use super::run::Options;
 use super::watch::{Watcher, finish};
-use super::{Context, Failure, key_value};
+use super::{Context, Failure, key_value, runs};
 
 /// Train an experiment of ml.toml through libtorch
 ///
@@ -20,16 +20,23 @@ use super::{Context, Failure, key_value};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n\
 \x20 git ml train cnn\n\
-\x20 git ml train cnn -p lr=0.003 -p epochs=50")]
+\x20 git ml train cnn -p lr=0.003 -p epochs=50\n\
+\x20 git ml train --resume @")]
 pub(crate) struct Args {
     /// The experiment [default: the only native one there is]
     experiment: Option<String>,
+    /// Go on with this run, which was stopped, from its checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "params"])]
+    resume: Option<String>,
     #[command(flatten)]
     options: Options,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
+    if let Some(run) = &args.resume {
+        return resume(context, &workspace, run, &args.options);
+    }
     let config = context.config(&workspace)?;
     let mut native = config.experiments.iter().filter(|(_, experiment)| experiment.command.is_none());
     let name = match (&args.experiment, native.next(), native.next()) {
@@ -57,6 +64,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     start(context, &workspace, name, experiment, &args.options)
 }
 
+/// Goes on with a run. It runs what the run's record says, which the user need not have approved: nothing of it is a
+/// command.
+fn resume(context: &Context, workspace: &Workspace, wanted: &str, options: &Options) -> Result<(), Failure> {
+    let runs = Runs::new(workspace);
+    let run = runs::find(workspace, &runs, wanted)?;
+    let name = run.experiment.clone().unwrap_or_else(|| run.name.clone());
+    start_or_resume(context, workspace, &name, &Experiment::default(), options, Some(run))
+}
+
 /// The worker's program.
 pub(super) fn worker() -> Result<PathBuf, TrainError> {
     let program = env::current_exe().unwrap_or_default();
@@ -71,7 +87,19 @@ pub(super) fn start(
     experiment: &Experiment,
     options: &Options,
 ) -> Result<(), Failure> {
+    start_or_resume(context, workspace, name, experiment, options, None)
+}
+
+fn start_or_resume(
+    context: &Context,
+    workspace: &Workspace,
+    name: &str,
+    experiment: &Experiment,
+    options: &Options,
+    resume: Option<Run>,
+) -> Result<(), Failure> {
     let options = TrainOptions {
+        resume,
         experiment: name.to_owned(),
         overrides: options.params.clone(),
         name: options.name.clone(),

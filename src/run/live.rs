@@ -34,6 +34,8 @@ use crate::track::{ArtifactType, TrackError, Workspace};
 pub(super) const RECORD: &str = "run.toml";
 /// Held by the supervising process.
 pub(super) const LOCK: &str = "lock";
+/// What a command that is stopped leaves to go on from; the name and the type of the output that it becomes.
+const CHECKPOINT: &str = "checkpoint";
 /// Folders of runs that are being started.
 const STARTING: &str = ".new-";
 /// The start of the refs that hold the snapshots of live runs.
@@ -276,6 +278,11 @@ impl LiveRun {
     pub fn scratch(&self) -> PathBuf {
         self.folder.join("scratch")
     }
+
+    /// The folder for what is needed to go on if the run does not finish. It becomes an output then.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.folder.join(CHECKPOINT)
+    }
 }
 
 impl LiveRun {
@@ -444,6 +451,13 @@ pub(super) fn store_output(
         bytes: manifest.total_size(),
         path: place_in(workspace, path),
     })
+}
+
+/// Stores the checkpoint that a run left. Until its record names it, garbage collection must wait.
+pub(super) fn store_checkpoint(workspace: &Workspace, folder: &Path) -> Result<Option<RunOutput>, RunError> {
+    let place = folder.join(CHECKPOINT);
+    let is_empty = std::fs::read_dir(&place).map_or(true, |mut files| files.next().is_none());
+    if is_empty { Ok(None) } else { store_output(workspace, &place, CHECKPOINT, CHECKPOINT).map(Some) }
 }
 
 /// The folder of the live run that a command inside of it logs to (the variable `GIT_ML_RUN_DIR`).

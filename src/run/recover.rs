@@ -31,6 +31,14 @@ pub(super) fn settle(
         content.outputs.retain(|known| known.name != output.name);
         content.outputs.push(output.clone());
     }
+    let _hold = workspace.store.hold();
+    let mut unkept = None;
+    if content.end.as_ref().map(status_of) != Some(RunStatus::Finished) {
+        match live::store_checkpoint(workspace, folder) {
+            Ok(checkpoint) => content.outputs.extend(checkpoint),
+            Err(error) => unkept = Some(format!("the run's checkpoint is not stored: {error}")),
+        }
+    }
     let run = match served::is_reopened(folder) {
         true => {
             // Others may have changed the record since.
@@ -45,6 +53,7 @@ pub(super) fn settle(
         }
     };
     let mut warnings = content.warnings();
+    warnings.extend(unkept);
     if let Err(error) = live::release(workspace, &run) {
         warnings.push(format!("the ref that held the run's snapshot is still there: {error}"));
     }

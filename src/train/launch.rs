@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::config::Experiment;
 use crate::files::{self, Durability, RelPath, UnsafePath};
+use crate::id::ArtifactId;
 use crate::run::{
-    Ended, Launch, LiveRun, Observer, RunError, RunInput, Supervision, capture_environment, inputs_from_pointers,
+    Ended, Launch, LiveRun, Observer, Run, RunError, RunInput, RunStatus, Supervision, capture_environment,
+    inputs_from_pointers,
 };
 use crate::track::{TrackError, Workspace};
 
@@ -19,6 +21,11 @@ use super::{DataSource, Job, Machine, PROTOCOL_VERSION, Recipe, RecipeError};
 const WORKER: &str = "git-ml-torch";
 /// The name and the type of a training's output, and its folder in the run's scratch folder.
 const OUTPUT: &str = "model";
+
+/// The type of the output that a stopped training leaves.
+const CHECKPOINT: &str = "checkpoint";
+/// The tag with the id of the run that is gone on with.
+const RESUMES: &str = "resumes";
 
 /// What can go wrong with a native training before or beside the run itself.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +61,14 @@ pub enum TrainError {
         /// The path.
         path: RelPath,
     },
+    /// The run that is to be gone on with left no checkpoint.
+    #[error("{run} has no checkpoint to go on from{}", if *finished { ": it finished" } else { "" })]
+    NoCheckpoint {
+        /// The run's name.
+        run: String,
+        /// Whether it finished.
+        finished: bool,
+    },
     /// The work tree or the store failed.
     #[error(transparent)]
     Track(#[from] TrackError),
@@ -71,6 +86,8 @@ pub struct TrainOptions {
     pub overrides: Vec<(String, String)>,
     /// The run's name.
     pub name: Option<String>,
+    /// The run that was stopped and is gone on with, from its checkpoint, with its parameters and its data.
+    pub resume: Option<Run>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// The worker's program, from [`find_worker`].
@@ -127,13 +144,18 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let wrong = |source| TrainError::Recipe { experiment: options.experiment.clone(), source };
-    let mut recipe = Recipe::new(experiment, &options.overrides).map_err(wrong)?;
+    let mut recipe = match &options.resume {
+        None => Recipe::new(experiment, &options.overrides).map_err(wrong)?,
+        Some(run) => recorded_recipe(run).map_err(wrong)?,
+    };
     let versions = worker_versions(&options.worker)?;
     recipe.settle(&machine_of(&versions));
     let data_path = RelPath::new(recipe.data.data.clone()).map_err(|UnsafePath { path, reason }| {
         wrong(RecipeError::BadValue { key: "data".to_owned(), problem: format!("cannot be `{path}`: {reason}") })
     })?;
-    let (data, mut inputs) = find_data(workspace, &data_path)?;
+    let recorded = options.resume.as_ref().and_then(|run| run.inputs.iter().find(|input| input.path == data_path));
+    let (data, mut inputs) = find_data(workspace, &data_path, recorded)?;
+    let checkpoint = options.resume.as_ref().map(checkpoint_of).transpose()?;
     if !experiment.inputs.is_empty() {
         let others = inputs_from_pointers(workspace, &experiment.inputs)?;
         inputs.extend(others.into_iter().filter(|input| input.path != data_path));
@@ -141,12 +163,18 @@ pub fn train(
     let mut launch = launch(workspace, options, &recipe, inputs)?;
     launch.environment.extend(versions.get("libtorch").map(|version| ("libtorch".to_owned(), version.clone())));
     let live = LiveRun::start(workspace, &launch)?;
+    let resume = live.scratch().join("resume");
+    if let Some(checkpoint) = &checkpoint {
+        workspace.export(checkpoint, &resume)?;
+    }
     let job = Job {
         protocol: PROTOCOL_VERSION,
         experiment: options.experiment.clone(),
         recipe,
         store: workspace.store.root().to_path_buf(),
         data,
+        checkpoints: live.checkpoint(),
+        resume: checkpoint.map(|_| resume),
         output: live.scratch().join(OUTPUT),
     };
     let job_place = live.scratch().join("job.json");
@@ -156,14 +184,34 @@ pub fn train(
     Ok(live.supervise(workspace, &launch, observer)?)
 }
 
+/// The recipe that a run was trained with.
+fn recorded_recipe(run: &Run) -> Result<Recipe, RecipeError> {
+    let params: Vec<_> = run.params.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Recipe::new(&Experiment::default(), &params)
+}
+
+/// The checkpoint that a run left.
+fn checkpoint_of(run: &Run) -> Result<ArtifactId, TrainError> {
+    let output = run.outputs.iter().find(|output| output.artifact_type == CHECKPOINT);
+    output
+        .map(|output| output.id)
+        .ok_or_else(|| TrainError::NoCheckpoint { run: run.name.clone(), finished: run.status == RunStatus::Finished })
+}
+
 fn launch(
     workspace: &Workspace,
     options: &TrainOptions,
     recipe: &Recipe,
     inputs: Vec<RunInput>,
 ) -> Result<Launch, TrainError> {
-    let typed = ["git", "ml", "train", &options.experiment].map(str::to_owned).into_iter();
+    let what = match &options.resume {
+        None => vec![options.experiment.clone()],
+        Some(run) => vec!["--resume".to_owned(), run.name.clone()],
+    };
+    let typed = ["git", "ml", "train"].map(str::to_owned).into_iter().chain(what);
     let overrides = options.overrides.iter().flat_map(|(key, value)| ["-p".to_owned(), format!("{key}={value}")]);
+    let mut tags = options.tags.clone();
+    tags.extend(options.resume.as_ref().map(|run| (RESUMES.to_owned(), run.id.to_string())));
     Ok(Launch {
         command: vec![shown(&options.worker)],
         folder: workspace.repository.work_dir().map_err(RunError::from)?.to_path_buf(),
@@ -172,7 +220,7 @@ fn launch(
         experiment: Some(options.experiment.clone()),
         name: options.name.clone(),
         params: recipe.params(),
-        tags: options.tags.clone(),
+        tags,
         seed: Some(recipe.seed),
         inputs,
         outputs: vec![(OUTPUT.to_owned(), OUTPUT.to_owned(), PathBuf::from(OUTPUT))],
@@ -191,8 +239,19 @@ fn thread_variables(threads: u32) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
-/// The tracked artifact at `path`, as the pointer has it, whatever is checked out; else the untracked files there.
-fn find_data(workspace: &Workspace, path: &RelPath) -> Result<(DataSource, Vec<RunInput>), TrainError> {
+/// The artifact that was `recorded`; else the tracked one at `path`, as the pointer has it, whatever is checked out;
+/// else the untracked files there.
+fn find_data(
+    workspace: &Workspace,
+    path: &RelPath,
+    recorded: Option<&RunInput>,
+) -> Result<(DataSource, Vec<RunInput>), TrainError> {
+    if let Some(input) = recorded {
+        return match workspace.store.has_artifact(&input.id).map_err(TrackError::from)? {
+            true => Ok((DataSource::Artifact(input.id), vec![input.clone()])),
+            false => Err(TrainError::NotStored { path: path.clone() }),
+        };
+    }
     match workspace.pointer(path) {
         Ok(pointer) if workspace.store.has_artifact(&pointer.id).map_err(TrackError::from)? => {
             let input = RunInput { path: path.clone(), name: pointer.name, id: pointer.id };
@@ -201,7 +260,7 @@ fn find_data(workspace: &Workspace, path: &RelPath) -> Result<(DataSource, Vec<R
         Ok(_) => Err(TrainError::NotStored { path: path.clone() }),
         Err(TrackError::NotTracked { .. }) => {
             let place = path.under(workspace.repository.work_dir().map_err(RunError::from)?);
-            if place.is_dir() {
+            if place.exists() {
                 Ok((DataSource::Path(place), Vec::new()))
             } else {
                 Err(TrainError::NoData { path: path.to_string() })

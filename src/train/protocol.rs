@@ -13,7 +13,7 @@ use super::Recipe;
 use crate::id::ArtifactId;
 
 /// The version of this protocol; the worker refuses others.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Where a job's data is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,11 @@ pub struct Job {
     pub store: PathBuf,
     /// The data.
     pub data: DataSource,
+    /// The folder for checkpoints, which is removed when the model is there.
+    pub checkpoints: PathBuf,
+    /// The folder with the checkpoint of a training to go on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<PathBuf>,
     /// The folder to make with the model artifact's files; it appears whole, or not at all.
     pub output: PathBuf,
 }

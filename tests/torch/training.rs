@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use git_ml::train::ModelFile;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::images::{example_files, gzip, idx};
@@ -253,4 +254,71 @@ fn the_worker_speaks_for_itself() {
     assert!(told.starts_with("error: cannot read the job nothing.json: ") && told.lines().count() == 1, "{told}");
     sandbox.write("job.json", "{\"protocol\": 99}");
     worker(&["train", "job.json"]).one_line_error();
+}
+
+/// A training of several phases with all that is random in it.
+const PHASED: &str = "
+[experiments.phased]
+model = \"cnn\"
+data = \"data/bars\"
+filters = [4, 8]
+hidden = 16
+dropout = 0.5
+batch_size = 8
+threads = 1
+keep = \"best\"
+label_smoothing = 0.1
+class_weights = \"balanced\"
+clip = 1.0
+
+[experiments.phased.phase1]
+epochs = 20
+lr = 0.003
+schedule = \"cosine\"
+warmup = 1
+
+[experiments.phased.phase2]
+epochs = 20
+optimizer = \"sgd\"
+lr = 0.001
+unfreeze_from = \"hidden\"
+";
+
+#[test]
+fn a_training_that_is_stopped_goes_on_to_the_same_model() {
+    let sandbox = project();
+    sandbox.write("ml.toml", format!("{CONFIG}{PHASED}"));
+    sandbox.git_ml(&["trust"]).success();
+    sandbox.commit("Train in phases");
+    sandbox.git_ml(&["train", "phased"]).success();
+    let whole = latest(&sandbox);
+    assert!(whole["outputs"].as_array().unwrap().iter().all(|output| output["type"] == "model"), "{whole:#}");
+
+    // Stopped in the first phase, then killed in what went on from there.
+    let mut arguments = vec!["train".to_owned(), "phased".to_owned()];
+    for (epochs, signal, status) in [(3, Signal::INT, "killed"), (24, Signal::KILL, "crashed")] {
+        let mut command = sandbox.git_ml_command();
+        command.args(&arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut parent = command.spawn().unwrap();
+        wait_until("some epochs are logged", || logged_epochs(&sandbox) >= epochs);
+        kill_process(Pid::from_child(&parent), signal).unwrap();
+        parent.wait().unwrap();
+        let stopped = latest(&sandbox);
+        assert_eq!(stopped["status"], status, "{stopped:#}");
+        assert_eq!(stopped["outputs"][0]["type"], "checkpoint", "{stopped:#}");
+        arguments = vec!["train".to_owned(), "--resume".to_owned(), stopped["name"].as_str().unwrap().to_owned()];
+    }
+    sandbox.git_ml(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    let resumed = latest(&sandbox);
+    assert_eq!(resumed["outputs"], whole["outputs"]);
+    assert_eq!(resumed["params"], whole["params"]);
+    assert_eq!(resumed["metrics"]["val_loss"], whole["metrics"]["val_loss"]);
+    sandbox.git_ml(&["train", "--resume", "@"]).code(1);
+}
+
+/// Epochs that live runs have logged.
+fn logged_epochs(sandbox: &Sandbox) -> usize {
+    let runs = fs::read_dir(sandbox.path(".git/ml/live")).into_iter().flatten().flatten();
+    let logs = runs.filter_map(|run| fs::read_to_string(run.path().join("log.jsonl")).ok());
+    logs.map(|log| log.matches("train_accuracy").count()).max().unwrap_or(0)
 }

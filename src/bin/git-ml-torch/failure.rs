@@ -33,6 +33,15 @@ impl Failure {
         Self { line: cut(&line.into()), hint: None, exit_code: USER }
     }
 
+    /// What libtorch says.
+    pub(crate) fn from_libtorch(message: &str) -> Self {
+        let failure = Self::new(format!("libtorch: {message}"));
+        if message.contains("allocate memory") || message.contains("out of memory") {
+            return failure.hint("there is too little memory: try a smaller batch_size or a smaller model");
+        }
+        failure
+    }
+
     /// With something to do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -51,17 +60,11 @@ fn from_panic(payload: &(dyn Any + Send)) -> Failure {
     let text = text.unwrap_or("no message");
     // `unwrap` prints the error as code does: newlines are escaped.
     match text.split_once("Torch(\"") {
-        Some((_, message)) => from_libtorch(message.split("\\n").next().unwrap_or_default().trim_end_matches("\")")),
+        Some((_, message)) => {
+            Failure::from_libtorch(message.split("\\n").next().unwrap_or_default().trim_end_matches("\")"))
+        }
         None => Failure { exit_code: BUG, ..Failure::new(format!("this is a bug in git-ml-torch: {text}")) },
     }
-}
-
-fn from_libtorch(message: &str) -> Failure {
-    let failure = Failure::new(format!("libtorch: {message}"));
-    if message.contains("allocate memory") || message.contains("out of memory") {
-        return failure.hint("there is too little memory: try a smaller batch_size or a smaller model");
-    }
-    failure
 }
 
 /// The first line, without control characters, and not too much of it.
@@ -77,7 +80,7 @@ fn cut(text: &str) -> String {
 impl From<TchError> for Failure {
     fn from(error: TchError) -> Self {
         match error {
-            TchError::Torch(message) => from_libtorch(message.lines().next().unwrap_or_default()),
+            TchError::Torch(message) => Failure::from_libtorch(message.lines().next().unwrap_or_default()),
             other => Self::new(format!("libtorch: {other}")),
         }
     }

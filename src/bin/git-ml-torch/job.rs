@@ -12,7 +12,9 @@ use crate::artifact::{self, Parts};
 use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
 use crate::log::RunLog;
-use crate::{evaluate, say, training};
+use crate::stop::Stop;
+use crate::training::{self, Task};
+use crate::{evaluate, say};
 
 /// Bytes that a job file may have.
 const MAX_JOB: u64 = 1 << 20;
@@ -38,8 +40,20 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         split.test().len(),
     ));
 
-    let mut trained = training::train(recipe, training, &data, &split, device, log)?;
-    trained.weights.freeze();
+    let stop = Stop::listen()?;
+    let task = Task {
+        recipe,
+        training,
+        data: &data,
+        split: &split,
+        device,
+        checkpoints: &job.checkpoints,
+        resume: job.resume.as_deref(),
+    };
+    let Some(trained) = training::train(&task, &stop, log)? else {
+        stop.obey();
+        return Ok(());
+    };
     let predict = |indexes: &[u32]| evaluate::predict(&trained.model, &trained.form, &data, indexes);
     let validation = match split.validation() {
         [] => None,

@@ -11,6 +11,8 @@ mod input;
 mod job;
 mod log;
 mod models;
+mod native;
+mod stop;
 mod training;
 
 use std::ffi::OsString;

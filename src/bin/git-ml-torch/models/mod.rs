@@ -3,7 +3,7 @@
 mod cnn;
 mod mlp;
 
-use git_ml::train::recipe::ModelConfig;
+use git_ml::train::recipe::{ModelConfig, Phase};
 use tch::{Tensor, nn};
 
 use crate::failure::{Failure, Result};
@@ -59,6 +59,51 @@ pub(crate) struct Statistics {
     pub(crate) deviation: Vec<f32>,
 }
 
+impl Statistics {
+    /// Inputs stay as they are.
+    pub(crate) fn none() -> Self {
+        Self { mean: vec![0.0], deviation: vec![1.0] }
+    }
+
+    /// Those of ImageNet's training images, as torchvision's weights want them.
+    pub(crate) fn imagenet(shape: &Shape) -> Result<Self> {
+        let (mean, deviation) = (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]);
+        match shape.image() {
+            Some((3, ..)) => Ok(Self { mean, deviation }),
+            // Grey images have the mean of what their three channels would have.
+            Some((1, ..)) => Ok(Self { mean: vec![0.449], deviation: vec![0.226] }),
+            _ => Err(Failure::new("`normalize = \"imagenet\"` is for images; the data has none")),
+        }
+    }
+}
+
+/// Lets the parameters of a model learn, but for those of the layers that `phase` freezes; the number of frozen layers.
+pub(crate) fn unfreeze(parameters: &[(String, Tensor)], layers: &[String], phase: &Phase) -> Result<usize> {
+    let frozen = match &phase.unfreeze_from {
+        Some(first) => layers.iter().position(|layer| layer == first).ok_or_else(|| {
+            let line = format!("there is no layer `{first}` to unfreeze from");
+            Failure::new(line).hint(format!("the layers are {}", layers.join(", ")))
+        })?,
+        None if phase.freeze => layers.len().saturating_sub(1),
+        None => 0,
+    };
+    let is_frozen = |name: &str| {
+        layers[..frozen].iter().any(|layer| name.strip_prefix(layer.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    };
+    for (name, own) in parameters {
+        let _ = own.set_requires_grad(!is_frozen(name));
+    }
+    Ok(frozen)
+}
+
+/// The parameters of a model by name: what learns, if nothing is frozen. Statistics are none.
+pub(crate) fn parameters(weights: &nn::VarStore) -> Vec<(String, Tensor)> {
+    let variables = weights.variables().into_iter();
+    let mut parameters: Vec<_> = variables.filter(|(_, own)| own.requires_grad()).collect();
+    parameters.sort_by(|(one, _), (other, _)| one.cmp(other));
+    parameters
+}
+
 /// A network with its normalisation in front, so that it takes pixels in 0..=1 as they are.
 pub(crate) struct Model {
     mean: Tensor,
@@ -103,11 +148,6 @@ impl Model {
     pub(crate) fn layers(&self) -> Vec<String> {
         self.network.layers()
     }
-}
-
-/// How many numbers a model learns.
-pub(crate) fn count_parameters(store: &nn::VarStore) -> u64 {
-    store.trainable_variables().iter().map(|tensor| tensor.numel() as u64).sum()
 }
 
 /// Refuses a model of too many parameters before memory is taken for it; each layer has inputs and outputs.
