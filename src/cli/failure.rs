@@ -350,6 +350,9 @@ fn train_hint(error: &TrainError) -> Option<String> {
             "`git ml pull` fetches them, or `git ml track {}` where the files are",
             shell_word(path.as_str())
         )),
+        TrainError::NoFile { path } => {
+            Some(format!("put it there, or `git ml pull` where {} is tracked", shell_word(path)))
+        }
         TrainError::NoData { .. } => Some("put the data there, and `git ml track` it".to_owned()),
         TrainError::NoCheckpoint { .. } => Some(
             "`git ml train EXPERIMENT` trains from the start; a training leaves checkpoints while it runs".to_owned(),

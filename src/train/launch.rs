@@ -15,7 +15,7 @@ use crate::run::{
 };
 use crate::track::{TrackError, Workspace};
 
-use super::{DataSource, Job, Machine, PROTOCOL_VERSION, Recipe, RecipeError};
+use super::{DataSource, FileSource, Job, Machine, PROTOCOL_VERSION, Recipe, RecipeError};
 
 /// The worker's program.
 const WORKER: &str = "git-ml-torch";
@@ -52,6 +52,12 @@ pub enum TrainError {
     /// The recipe's data are neither tracked nor in the work tree.
     #[error("there is no data at {path}")]
     NoData {
+        /// As the recipe gives it.
+        path: String,
+    },
+    /// The file that the recipe's model is made from is neither tracked nor in the work tree.
+    #[error("there is no file at {path}")]
+    NoFile {
         /// As the recipe gives it.
         path: String,
     },
@@ -150,15 +156,26 @@ pub fn train(
     };
     let versions = worker_versions(&options.worker)?;
     recipe.settle(&machine_of(&versions));
-    let data_path = RelPath::new(recipe.data.data.clone()).map_err(|UnsafePath { path, reason }| {
-        wrong(RecipeError::BadValue { key: "data".to_owned(), problem: format!("cannot be `{path}`: {reason}") })
-    })?;
-    let recorded = options.resume.as_ref().and_then(|run| run.inputs.iter().find(|input| input.path == data_path));
-    let (data, mut inputs) = find_data(workspace, &data_path, recorded)?;
+    let tree_path = |key: &str, path: &str| {
+        RelPath::new(path).map_err(|UnsafePath { path, reason }| {
+            wrong(RecipeError::BadValue { key: key.to_owned(), problem: format!("cannot be `{path}`: {reason}") })
+        })
+    };
+    let data_path = tree_path("data", &recipe.data.data)?;
+    let recorded = options.resume.as_ref().map_or(&[][..], |run| &run.inputs);
+    let (data, mut inputs) = find_data(workspace, &data_path, recorded.iter().find(|input| input.path == data_path))?;
+    let mut model_file = None;
+    if let Some(file) = recipe.model.file() {
+        let (source, input) = find_file(workspace, &tree_path(recipe.model.file_key(), file)?, recorded)?;
+        inputs.extend(input.filter(|input| input.path != data_path));
+        model_file = Some(source);
+    }
     let checkpoint = options.resume.as_ref().map(checkpoint_of).transpose()?;
     if !experiment.inputs.is_empty() {
         let others = inputs_from_pointers(workspace, &experiment.inputs)?;
-        inputs.extend(others.into_iter().filter(|input| input.path != data_path));
+        let new: Vec<_> =
+            others.into_iter().filter(|other| inputs.iter().all(|input| input.path != other.path)).collect();
+        inputs.extend(new);
     }
     let mut launch = launch(workspace, options, &recipe, inputs)?;
     launch.environment.extend(versions.get("libtorch").map(|version| ("libtorch".to_owned(), version.clone())));
@@ -173,6 +190,7 @@ pub fn train(
         recipe,
         store: workspace.store.root().to_path_buf(),
         data,
+        model_file,
         checkpoints: live.checkpoint(),
         resume: checkpoint.map(|_| resume),
         output: live.scratch().join(OUTPUT),
@@ -267,6 +285,44 @@ fn find_data(
             }
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The tracked file at `path`, or a file of the tracked folder around it: as a run had `recorded` it, else as the
+/// pointer has it; else the file there.
+fn find_file(
+    workspace: &Workspace,
+    path: &RelPath,
+    recorded: &[RunInput],
+) -> Result<(FileSource, Option<RunInput>), TrainError> {
+    let mut found = recorded.iter().find(|input| path.starts_with(&input.path)).cloned();
+    let mut around = Some(path.clone());
+    while let (None, Some(tracked)) = (&found, around) {
+        match workspace.pointer(&tracked) {
+            Ok(pointer) => found = Some(RunInput { path: tracked.clone(), name: pointer.name, id: pointer.id }),
+            Err(TrackError::NotTracked { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        around = tracked.parent();
+    }
+    if let Some(input) = found {
+        if !workspace.store.has_artifact(&input.id).map_err(TrackError::from)? {
+            return Err(TrainError::NotStored { path: input.path });
+        }
+        // What is left is empty where the artifact is the file itself.
+        let inner = path.as_str().strip_prefix(input.path.as_str()).unwrap_or_default().trim_start_matches('/');
+        let inner = RelPath::new(inner).ok();
+        let manifest = workspace.store.manifest(&input.id).map_err(TrackError::from)?;
+        if manifest.entries().iter().all(|entry| entry.path != inner) {
+            return Err(TrainError::NoFile { path: path.to_string() });
+        }
+        return Ok((FileSource::Stored { artifact: input.id, path: inner }, Some(input)));
+    }
+    let place = path.under(workspace.repository.work_dir().map_err(RunError::from)?);
+    if place.is_file() {
+        Ok((FileSource::Path(place), None))
+    } else {
+        Err(TrainError::NoFile { path: path.to_string() })
     }
 }
 

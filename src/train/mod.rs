@@ -11,5 +11,5 @@ pub mod recipe;
 
 pub use launch::{TrainError, TrainOptions, find_worker, machine, train, worker_versions};
 pub use model_file::{FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
-pub use protocol::{DataSource, Job, PROTOCOL_VERSION, Progress};
+pub use protocol::{DataSource, FileSource, Job, PROTOCOL_VERSION, Progress};
 pub use recipe::{Machine, Recipe, RecipeError};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Recipe;
+use crate::files::RelPath;
 use crate::id::ArtifactId;
 
 /// The version of this protocol; the worker refuses others.
@@ -22,6 +23,21 @@ pub enum DataSource {
     /// An artifact in the store: no checkout is needed.
     Artifact(ArtifactId),
     /// A file or folder that is not tracked.
+    Path(PathBuf),
+}
+
+/// Where the file is that a model is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileSource {
+    /// A file of an artifact in the store: no checkout is needed.
+    Stored {
+        /// The artifact.
+        artifact: ArtifactId,
+        /// The file's path in it; none where the artifact is a single file.
+        path: Option<RelPath>,
+    },
+    /// A file of the work tree that git-ml does not track.
     Path(PathBuf),
 }
 
@@ -43,6 +59,9 @@ pub struct Job {
     /// The folder with the checkpoint of a training to go on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<PathBuf>,
+    /// The weights or the module that the model is made from, where the recipe names a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_file: Option<FileSource>,
     /// The folder to make with the model artifact's files; it appears whole, or not at all.
     pub output: PathBuf,
 }

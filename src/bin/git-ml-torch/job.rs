@@ -12,6 +12,7 @@ use crate::artifact::{self, Parts};
 use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
 use crate::log::RunLog;
+use crate::models::ModelSource;
 use crate::stop::Stop;
 use crate::training::{self, Task};
 use crate::{evaluate, say};
@@ -27,7 +28,8 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         return Err(Failure::new(format!("the model `{}` cannot be trained yet", recipe.model.name())));
     };
     let device = device(&training.device)?;
-    let data = Arc::new(Dataset::read(&source(&job)?, &recipe.data)?);
+    let source = ModelSource::find(&job)?;
+    let data = Arc::new(Dataset::read(&data_source(&job)?, &recipe.data)?);
     let split = data.split(&recipe.data, recipe.seed)?;
     say(&format!(
         "{}: {} {} in {} classes, {} to train on, {} for validation, {} for the test",
@@ -48,6 +50,7 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         split: &split,
         device,
         checkpoints: &job.checkpoints,
+        source: source.as_ref(),
         resume: job.resume.as_deref(),
     };
     let Some(trained) = training::train(&task, &stop, log)? else {
@@ -94,7 +97,7 @@ fn read_job(place: &Path) -> Result<Job> {
     serde_json::from_value(value).map_err(|error| fail(error.to_string()))
 }
 
-fn source(job: &Job) -> Result<Source> {
+fn data_source(job: &Job) -> Result<Source> {
     Ok(match &job.data {
         DataSource::Artifact(id) => Source::artifact(Store::open(&job.store)?, id)?,
         DataSource::Path(place) => Source::Folder(place.clone()),

@@ -229,6 +229,14 @@ impl ModelConfig {
         }
     }
 
+    /// The key of the recipe that names [`Self::file`].
+    pub fn file_key(&self) -> &'static str {
+        match self {
+            Self::Torchscript { .. } => "file",
+            _ => "weights",
+        }
+    }
+
     /// Whether it has convolutions, which channels-last memory makes faster.
     pub fn is_convolutional(&self) -> bool {
         matches!(self, Self::Cnn { .. } | Self::Resnet18(_) | Self::Resnet50(_) | Self::Torchscript { .. })

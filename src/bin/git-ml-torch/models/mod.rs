@@ -1,12 +1,27 @@
 //! Networks: each file reads as configuration, layers, forward. The loop is elsewhere.
 
 mod cnn;
+mod freezing;
 mod mlp;
+mod resnet;
+mod source;
+#[cfg(test)]
+mod tests;
+mod weights;
 
-use git_ml::train::recipe::{ModelConfig, Phase};
+use std::collections::BTreeMap;
+
+use git_ml::train::recipe::{ModelConfig, ResnetConfig};
 use tch::{Tensor, nn};
 
 use crate::failure::{Failure, Result};
+use crate::say;
+
+pub(crate) use freezing::{parameters, unfreeze};
+pub(crate) use source::ModelSource;
+
+use resnet::{Depth, Resnet};
+use weights::{Head, Weights};
 
 /// Parameters that a model may have: beyond it, training needs more memory than the machines this is for have.
 const MAX_PARAMETERS: u64 = 1 << 29;
@@ -41,6 +56,11 @@ pub(crate) struct Mode {
 impl Mode {
     /// For predictions.
     pub(crate) const EVALUATE: Self = Self { train: false, frozen: 0 };
+
+    /// Whether the layer with this number is run as in training.
+    fn trains(self, layer: usize) -> bool {
+        self.train && layer >= self.frozen
+    }
 }
 
 /// Inputs `[N, …]` to logits of shape `[N, classes]`.
@@ -77,33 +97,6 @@ impl Statistics {
     }
 }
 
-/// Lets the parameters of a model learn, but for those of the layers that `phase` freezes; the number of frozen layers.
-pub(crate) fn unfreeze(parameters: &[(String, Tensor)], layers: &[String], phase: &Phase) -> Result<usize> {
-    let frozen = match &phase.unfreeze_from {
-        Some(first) => layers.iter().position(|layer| layer == first).ok_or_else(|| {
-            let line = format!("there is no layer `{first}` to unfreeze from");
-            Failure::new(line).hint(format!("the layers are {}", layers.join(", ")))
-        })?,
-        None if phase.freeze => layers.len().saturating_sub(1),
-        None => 0,
-    };
-    let is_frozen = |name: &str| {
-        layers[..frozen].iter().any(|layer| name.strip_prefix(layer.as_str()).is_some_and(|rest| rest.starts_with('.')))
-    };
-    for (name, own) in parameters {
-        let _ = own.set_requires_grad(!is_frozen(name));
-    }
-    Ok(frozen)
-}
-
-/// The parameters of a model by name: what learns, if nothing is frozen. Statistics are none.
-pub(crate) fn parameters(weights: &nn::VarStore) -> Vec<(String, Tensor)> {
-    let variables = weights.variables().into_iter();
-    let mut parameters: Vec<_> = variables.filter(|(_, own)| own.requires_grad()).collect();
-    parameters.sort_by(|(one, _), (other, _)| one.cmp(other));
-    parameters
-}
-
 /// A network with its normalisation in front, so that it takes pixels in 0..=1 as they are.
 pub(crate) struct Model {
     mean: Tensor,
@@ -112,14 +105,18 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// A new model with random weights in `root`, for inputs with these statistics.
+    /// A new model in `store`, for inputs with these statistics. Its weights are random, or those of `source`.
+    ///
+    /// Grey images become three equal channels where the weights have three.
     pub(crate) fn new(
-        root: &nn::Path<'_>,
+        store: &nn::VarStore,
         config: &ModelConfig,
         shape: &Shape,
         statistics: &Statistics,
+        source: Option<&ModelSource>,
     ) -> Result<Self> {
-        let normalise = root / "normalise";
+        let root = store.root();
+        let normalise = &root / "normalise";
         let mut size = vec![1; shape.input.len()];
         size[0] = statistics.mean.len() as i64;
         let constant = |name: &str, values: &[f32]| {
@@ -129,11 +126,13 @@ impl Model {
         };
         let (mean, deviation) = (constant("mean", &statistics.mean), constant("deviation", &statistics.deviation));
         let network: Box<dyn Network> = match config {
-            ModelConfig::Mlp { hidden, dropout } => Box::new(mlp::Mlp::new(root, hidden, *dropout, shape)?),
+            ModelConfig::Mlp { hidden, dropout } => Box::new(mlp::Mlp::new(&root, hidden, *dropout, shape)?),
             ModelConfig::Cnn { filters, hidden, dropout } => {
-                Box::new(cnn::Cnn::new(root, filters, *hidden, *dropout, shape)?)
+                Box::new(cnn::Cnn::new(&root, filters, *hidden, *dropout, shape)?)
             }
-            other => return Err(Failure::new(format!("the model `{}` cannot be trained yet", other.name()))),
+            ModelConfig::Resnet18(config) => Box::new(resnet(store, Depth::Eighteen, config, shape, source)?),
+            ModelConfig::Resnet50(config) => Box::new(resnet(store, Depth::Fifty, config, shape, source)?),
+            other => return Err(Failure::new(format!("the model `{}` is not a network", other.name()))),
         };
         Ok(Self { mean, deviation, network })
     }
@@ -148,6 +147,28 @@ impl Model {
     pub(crate) fn layers(&self) -> Vec<String> {
         self.network.layers()
     }
+}
+
+/// A ResNet, with the weights of `source` if there is one.
+fn resnet(
+    store: &nn::VarStore,
+    depth: Depth,
+    config: &ResnetConfig,
+    shape: &Shape,
+    source: Option<&ModelSource>,
+) -> Result<Resnet> {
+    let weights = source.map(Weights::open).transpose()?;
+    let is_grey = shape.image().is_some_and(|(channels, ..)| channels == 1);
+    let channels = weights.as_ref().and_then(Weights::channels).filter(|channels| is_grey && *channels == 3);
+    let network = Resnet::new(&store.root(), depth, config, shape, channels)?;
+    if let (Some(weights), Some(source)) = (weights, source) {
+        let variables: BTreeMap<_, _> =
+            store.variables().into_iter().filter(|(name, _)| !name.starts_with("normalise.")).collect();
+        if let Head::Random(reason) = weights.load(depth.name(), &variables)? {
+            say(&format!("{}: all but the last layer is taken, which starts random: {reason}", source.name));
+        }
+    }
+    Ok(network)
 }
 
 /// Refuses a model of too many parameters before memory is taken for it; each layer has inputs and outputs.

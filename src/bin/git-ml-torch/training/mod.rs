@@ -20,7 +20,7 @@ use tch::{Device, Kind, Reduction, Tensor, nn, no_grad};
 use crate::failure::{Failure, Result};
 use crate::input::{InputForm, statistics};
 use crate::log::RunLog;
-use crate::models::{Mode, Model, Statistics, parameters, unfreeze};
+use crate::models::{Mode, Model, ModelSource, Statistics, parameters, unfreeze};
 use crate::native::{self, Autocast};
 use crate::say;
 use crate::stop::Stop;
@@ -75,6 +75,8 @@ pub(crate) struct Task<'t> {
     pub(crate) data: &'t Arc<Dataset>,
     pub(crate) split: &'t Split,
     pub(crate) device: Device,
+    /// The file that the model is made from.
+    pub(crate) source: Option<&'t ModelSource>,
     /// The folder for checkpoints.
     pub(crate) checkpoints: &'t Path,
     /// The folder with the checkpoint to go on from.
@@ -127,7 +129,7 @@ impl<'t> Session<'t> {
             Normalize::None => Statistics::none(),
         };
         let weights = nn::VarStore::new(device);
-        let model = Model::new(&weights.root(), &recipe.model, &form.shape, &statistics)?;
+        let model = Model::new(&weights, &recipe.model, &form.shape, &statistics, task.source)?;
         let mut session = Self {
             task,
             class_weights: class_weights(training.class_weights, data, split.train())
