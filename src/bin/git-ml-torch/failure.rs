@@ -90,7 +90,7 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match error {
             DataError::Store(error) => error.into(),
-            other => Self::new(other.to_string()),
+            other => Self { hint: other.hint(), ..Self::new(other.to_string()) },
         }
     }
 }

@@ -100,7 +100,7 @@ fn read_job(place: &Path) -> Result<Job> {
 fn data_source(job: &Job) -> Result<Source> {
     Ok(match &job.data {
         DataSource::Artifact(id) => Source::artifact(Store::open(&job.store)?, id)?,
-        DataSource::Path(place) => Source::Folder(place.clone()),
+        DataSource::Path(place) => Source::Path(place.clone()),
     })
 }
 

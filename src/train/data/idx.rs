@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::{DataError, DataFile, Dataset, Images, Inputs, Source};
+use super::source::{Files, read_failed};
+use super::{DataError, Dataset, Images, Inputs, malformed};
 
 /// Pixels that one file may have: enough for a million images of 64×64, and no more memory than most machines have.
 const MAX_PIXELS: u64 = 1 << 32;
@@ -12,16 +13,20 @@ const MAX_SIDE: u32 = 1024;
 
 const EXPECTED: &str = "train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz";
 
-/// Reads MNIST's four IDX files, or a pair of images and labels; `place` is the data's path, for errors.
-pub(super) fn read(source: &Source, place: &str) -> Result<Dataset, DataError> {
-    let mut reader = Reader { source, names: source.names()?, files: Vec::new() };
+/// Whether a file of this name is an IDX file.
+pub(super) fn is_idx(name: &str) -> bool {
+    name.trim_end_matches(".gz").ends_with("-ubyte")
+}
+
+/// Reads MNIST's four IDX files, or a pair of images and labels.
+pub(super) fn read(files: Files<'_>) -> Result<Dataset, DataError> {
+    let place = files.place;
+    let mut reader = Reader { files };
     let Some((images_name, stem)) = ["train-", ""].iter().find_map(|stem| reader.find(stem, "images", 3)) else {
-        let found: Vec<_> = reader.names.keys().take(5).map(String::as_str).collect();
-        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-        return Err(DataError::Unknown { place: place.to_owned(), expected: EXPECTED, found });
+        return Err(reader.files.unknown(EXPECTED));
     };
     let (images, labels) = reader.pair(&images_name, stem)?;
-    let labels_name = reader.files[1].name.clone();
+    let labels_name = reader.files.read[1].name.clone();
     let count = labels.len() as u32;
     let mut data = Dataset {
         classes: classes(&labels, &labels_name)?,
@@ -51,8 +56,10 @@ pub(super) fn read(source: &Source, place: &str) -> Result<Dataset, DataError> {
         data.given =
             BTreeMap::from([("train".to_owned(), 0..count), ("test".to_owned(), count..count + labels.len() as u32)]);
     }
-    data.inputs = Inputs::Images(Images::new(height, width, 1, pixels));
-    data.files = reader.files;
+    // scikit-learn's digits have 17 shades.
+    let scale = if pixels.iter().all(|pixel| *pixel <= 16) { 16.0 } else { 255.0 };
+    data.inputs = Inputs::Images(Images::new(height, width, 1, scale, pixels));
+    data.files = reader.files.read;
     Ok(data)
 }
 
@@ -71,9 +78,7 @@ fn classes(labels: &[u8], file: &str) -> Result<Vec<String>, DataError> {
 }
 
 struct Reader<'s> {
-    source: &'s Source,
-    names: BTreeMap<String, u64>,
-    files: Vec<DataFile>,
+    files: Files<'s>,
 }
 
 impl Reader<'_> {
@@ -81,7 +86,7 @@ impl Reader<'_> {
     fn find<'t>(&self, stem: &'t str, what: &str, dimensions: usize) -> Option<(String, &'t str)> {
         let spellings = ["-", "."].map(|dash| format!("{stem}{what}{dash}idx{dimensions}-ubyte"));
         let names = spellings.iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
-        names.into_iter().find(|name| self.names.contains_key(name)).map(|name| (name, stem))
+        names.into_iter().find(|name| self.files.names.contains_key(name)).map(|name| (name, stem))
     }
 
     fn pair(&mut self, images_name: &str, stem: &str) -> Result<(Pixels, Vec<u8>), DataError> {
@@ -89,31 +94,14 @@ impl Reader<'_> {
             let file = format!("{stem}labels-idx1-ubyte");
             return Err(DataError::NoLabels { file, other: images_name.to_owned() });
         };
-        let images = self.open(images_name, Pixels::read)?;
-        let labels = self.open(&labels_name, read_labels)?;
+        let images = self.files.open(images_name, Pixels::read)?;
+        let labels = self.files.open(&labels_name, read_labels)?;
         let count = images.pixels.len() / (images.height * images.width);
         if count != labels.len() {
             let problem = format!("has {} labels for the {count} images of {images_name}", labels.len());
             return malformed(&labels_name, problem);
         }
         Ok((images, labels))
-    }
-
-    fn open<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut dyn Read, &str) -> Result<T, DataError>,
-    ) -> Result<T, DataError> {
-        let mut file = self.source.open(name)?;
-        let content = if name.ends_with(".gz") {
-            // A gzip file may have several members, as `cat a.gz b.gz` makes.
-            read(&mut flate2::read::MultiGzDecoder::new(&mut file), name)
-        } else {
-            read(&mut file, name)
-        }?;
-        let (bytes, digest) = file.finish(name)?;
-        self.files.push(DataFile { name: name.to_owned(), bytes, digest });
-        Ok(content)
     }
 }
 
@@ -202,19 +190,5 @@ fn read_body(input: &mut dyn Read, file: &str, total: u64, promised: &str) -> Re
         Ok(_) => malformed(file, format!("has more bytes than the {promised} that its header promises")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => truncated(bytes.len()),
         Err(error) => Err(read_failed(file, error)),
-    }
-}
-
-fn malformed<T>(file: &str, problem: String) -> Result<T, DataError> {
-    Err(DataError::Malformed { file: file.to_owned(), problem })
-}
-
-fn read_failed(file: &str, source: io::Error) -> DataError {
-    match source.kind() {
-        // What the decompressor says about bytes that are not gzip's.
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            DataError::Malformed { file: file.to_owned(), problem: format!("is damaged: {source}") }
-        }
-        _ => DataError::Read { file: file.to_owned(), source },
     }
 }

@@ -31,7 +31,7 @@ fn config(validation: f64, test: f64) -> DataConfig {
 }
 
 fn read(folder: &Path) -> Result<Dataset, String> {
-    let source = Source::Folder(folder.to_path_buf());
+    let source = Source::Path(folder.to_path_buf());
     Dataset::read(&source, &config(0.1, 0.2)).map_err(|error| error.to_string())
 }
 
