@@ -62,6 +62,14 @@ pub(super) fn read(mut files: Files<'_>, level: Option<&str>) -> Result<Dataset,
     let mut given = BTreeMap::new();
     if files.names.contains_key(test) {
         files.open(test, |input, file| records.read(input, file))?;
+        let (train_labels, test_labels) = records.labels.split_at(count as usize);
+        if let Some(record) = test_labels.iter().position(|label| !train_labels.contains(label)) {
+            let class = match &classes {
+                Some(classes) => classes[test_labels[record] as usize].clone(),
+                None => test_labels[record].to_string(),
+            };
+            return Err(DataError::Unseen { place: format!("{test} record {record}"), class });
+        }
         given.insert(TRAIN.to_owned(), 0..count);
         given.insert(TEST.to_owned(), count..records.labels.len() as u32);
     }

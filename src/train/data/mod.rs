@@ -1,5 +1,6 @@
 //! Data sets, read from the store or from a folder, without libtorch.
 
+mod augment;
 mod cifar;
 mod classes;
 mod folders;
@@ -7,6 +8,7 @@ mod idx;
 mod images;
 mod loader;
 mod picture;
+mod random;
 mod resize;
 mod rows;
 mod source;
@@ -15,8 +17,9 @@ mod tables;
 
 pub use images::Images;
 pub use loader::{Batch, BatchInputs, Loader, Variation};
+pub use random::Shuffle;
 pub use source::{Opened, Source};
-pub use split::{Shuffle, Split, TEST, TRAIN, VALIDATION};
+pub use split::{Split, TEST, TRAIN, VALIDATION};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -70,6 +73,16 @@ pub enum DataError {
         /// The key of the recipe that names it.
         key: &'static str,
     },
+    /// A text in a column of numbers.
+    #[error("{file} has `{value}` in the column `{column}`, which is no finite number of 32 bits")]
+    NoNumber {
+        /// The file and the line.
+        file: String,
+        /// The beginning of the text.
+        value: String,
+        /// The column.
+        column: String,
+    },
     /// A number that is not there.
     #[error("{file} has no value in the column `{column}`")]
     NoValue {
@@ -122,6 +135,9 @@ impl DataError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoColumn { what, key, .. } => format!("name the {what} in the recipe: `{key} = \"…\"`"),
+            Self::NoNumber { column, .. } => {
+                format!("if the column has texts to learn from, say so: `format = \"text\"` and `input = \"{column}\"`")
+            }
             Self::NoValue { .. } => {
                 "fill it in, remove the line, or name the columns to learn from: `input = \"a, b\"`".to_owned()
             }

@@ -67,3 +67,49 @@ fn scale(pixels: &[u8], outer: usize, length: usize, inner: usize, weights: &Wei
     }
     scaled
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 5×7 pixels, and what Pillow 12 makes of them with `resize((width, height), Image.BILINEAR)`.
+    fn image() -> Vec<u8> {
+        (0..105_u32).map(|place| (place * 37 + 11) as u8).collect()
+    }
+
+    #[test]
+    fn pixels_are_those_that_pillow_makes() {
+        let scaled = |height, width| resize(&image(), (5, 7), (height, width), 3);
+        assert_eq!(
+            scaled(3, 4),
+            [
+                73, 98, 135, 174, 78, 115, 143, 180, 84, 123, 160, 185, 84, 112, 149, 158, 92, 129, 157, 164, 98, 137,
+                171, 95, 89, 126, 163, 69, 106, 143, 171, 75, 112, 151, 176, 79
+            ]
+        );
+        assert_eq!(
+            scaled(2, 7),
+            [
+                20, 57, 94, 131, 168, 205, 230, 23, 60, 97, 134, 171, 208, 233, 26, 63, 100, 137, 174, 211, 178, 38,
+                75, 112, 149, 186, 223, 74, 41, 78, 115, 152, 189, 226, 77, 44, 81, 118, 155, 192, 229, 22
+            ]
+        );
+        assert_eq!(
+            scaled(9, 10)[90..120],
+            [
+                24, 61, 98, 85, 122, 159, 163, 136, 173, 240, 34, 71, 152, 99, 136, 140, 177, 124, 205, 242, 36, 103,
+                140, 113, 117, 154, 140, 178, 215, 138
+            ]
+        );
+        assert_eq!(scaled(5, 7), image());
+    }
+
+    #[test]
+    fn one_color_stays_as_it_is() {
+        for shade in [0, 1, 127, 255] {
+            for (height, width) in [(1, 1), (3, 50), (224, 7)] {
+                assert!(resize(&[shade; 60], (12, 5), (height, width), 1).iter().all(|pixel| *pixel == shade));
+            }
+        }
+    }
+}

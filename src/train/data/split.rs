@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DataError, Dataset};
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, Dataset, Shuffle};
 use crate::id::Digest;
-use crate::train::recipe::DataConfig;
+use crate::train::recipe::{DataConfig, Ranges};
 
 /// Parts of a data set by name, as indexes of examples in ascending order. `train` is always there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
+    examples: u32,
     parts: BTreeMap<String, Vec<u32>>,
 }
 
@@ -19,62 +22,120 @@ pub const VALIDATION: &str = "validation";
 /// The part for the end.
 pub const TEST: &str = "test";
 
+/// The version of [`Split::to_json`].
+const FORMAT: u32 = 1;
+
+/// A split as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SplitFile {
+    format: u32,
+    examples: u32,
+    parts: BTreeMap<String, String>,
+}
+
 impl Split {
-    /// Divides `data` as `config` says: by the data's own files, by ranges, and what is left by drawing from each class
-    /// in proportion.
+    /// Divides `data` as `config` says: by the data's own files, by ranges, and what is left by drawing.
     pub(super) fn new(data: &Dataset, config: &DataConfig, seed: u64) -> Result<Self, DataError> {
-        let mut parts: BTreeMap<String, Vec<u32>> =
-            data.given.iter().map(|(name, range)| (name.clone(), range.clone().collect())).collect();
-        let given: BTreeSet<u32> =
-            parts.iter().filter(|(name, _)| *name != TRAIN).flat_map(|(_, part)| part).copied().collect();
-        let free: Vec<u32> = (0..data.len() as u32).filter(|index| !given.contains(index)).collect();
+        let examples = data.len() as u32;
+        let mut parts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (name, range) in data.given.iter().filter(|(name, _)| *name != TRAIN) {
+            parts.insert(name.clone(), range.clone().collect());
+        }
+        let named = Self::named(data, config)?;
+        let mut is_held_out = vec![false; data.len()];
+        named.values().flatten().for_each(|index| is_held_out[*index as usize] = true);
+        if let (Some(rest), false) = (parts.get_mut(TEST), named.is_empty()) {
+            rest.retain(|index| !is_held_out[*index as usize]);
+            if rest.is_empty() && !named.contains_key(TEST) {
+                let problem = "`test` has no examples: the ranges in `splits` take all that the data gives for it";
+                return Err(DataError::Split { problem: problem.to_owned() });
+            }
+        }
+        for range in data.given.iter().filter(|(name, _)| *name != TRAIN).map(|(_, range)| range) {
+            is_held_out[range.start as usize..range.end as usize].fill(true);
+        }
+        parts.extend(named);
+
+        let free: Vec<u32> = (0..examples).filter(|index| !is_held_out[*index as usize]).collect();
         let test = if parts.contains_key(TEST) { 0.0 } else { config.test };
         let validation = if parts.contains_key(VALIDATION) { 0.0 } else { config.validation };
-        let drawn = Self::stratified(&free, &data.labels, data.classes.len(), validation, test, seed);
-        for (name, part, wanted) in
-            [(TRAIN, drawn.0, 1.0 - validation - test), (VALIDATION, drawn.1, validation), (TEST, drawn.2, test)]
-        {
+        let drawn = if config.stratify {
+            Self::stratified(&free, data, validation, test, seed)
+        } else {
+            let mut members = free.clone();
+            Shuffle::new(seed, 0).shuffle(&mut members);
+            Drawn::default().with(&members, validation, test, 0)
+        };
+        for (name, mut part, wanted) in [
+            (TRAIN, drawn.train, 1.0 - validation - test),
+            (VALIDATION, drawn.validation, validation),
+            (TEST, drawn.test, test),
+        ] {
             if part.is_empty() && wanted > 0.0 {
-                let problem = format!("`{name}` has no examples: {wanted} of {} is too little", free.len());
+                let problem = match free.len() {
+                    0 => format!("`{name}` has no examples: nothing is left for it"),
+                    count => format!("`{name}` has no examples: {wanted} of {count} is too little"),
+                };
                 return Err(DataError::Split { problem });
             }
             if !part.is_empty() {
+                part.sort_unstable();
                 parts.insert(name.to_owned(), part);
             }
         }
-        Ok(Self { parts })
+        let own = Self { examples, parts };
+        own.check_classes(data)?;
+        Ok(own)
     }
 
-    /// Draws from each class in proportion, so that rare classes are in every part: training, validation, test.
-    fn stratified(
-        free: &[u32],
-        labels: &[u32],
-        classes: usize,
-        validation: f64,
-        test: f64,
-        seed: u64,
-    ) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
-        let mut by_class = vec![Vec::new(); classes];
+    /// The parts that the recipe gives as ranges: of the test examples where the data gives them, else of all.
+    fn named(data: &Dataset, config: &DataConfig) -> Result<BTreeMap<String, Vec<u32>>, DataError> {
+        let base = data.given.get(TEST).cloned().unwrap_or(0..data.len() as u32);
+        let what = if data.given.contains_key(TEST) { "test examples" } else { "examples" };
+        let mut named: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let count = base.end - base.start;
+        let mut owners: Vec<Option<&str>> = vec![None; count as usize];
+        for (name, ranges) in &config.splits {
+            let found = ranges.indexes(count).map_err(|_| DataError::Split {
+                problem: format!("`splits.{name}` is `{ranges}`, which goes beyond the {count} {what}"),
+            })?;
+            for index in &found {
+                if let Some(other) = owners[*index as usize].replace(name) {
+                    let problem = format!("`splits.{name}` and `splits.{other}` both have the example {index}");
+                    return Err(DataError::Split { problem });
+                }
+            }
+            named.insert(name.clone(), found.into_iter().map(|index| base.start + index).collect());
+        }
+        Ok(named)
+    }
+
+    /// Draws from each class in proportion, so that rare classes are in every part, and first of all to train on.
+    fn stratified(free: &[u32], data: &Dataset, validation: f64, test: f64, seed: u64) -> Drawn {
+        let mut by_class = vec![Vec::new(); data.classes.len()];
         for index in free {
-            by_class[labels[*index as usize] as usize].push(*index);
+            by_class[data.labels[*index as usize] as usize].push(*index);
         }
         let mut shuffle = Shuffle::new(seed, 0);
-        let mut parts = (Vec::new(), Vec::new(), Vec::new());
-        for mut members in by_class {
+        by_class.into_iter().fold(Drawn::default(), |drawn, mut members| {
             shuffle.shuffle(&mut members);
-            let share = |part: f64| (members.len() as f64 * part).round() as usize;
-            let test_len = share(test).min(members.len());
-            let validation_len = share(validation).min(members.len() - test_len);
-            let (test_members, rest) = members.split_at(test_len);
-            let (validation_members, train_members) = rest.split_at(validation_len);
-            parts.2.extend(test_members);
-            parts.1.extend(validation_members);
-            parts.0.extend(train_members);
+            drawn.with(&members, validation, test, 1)
+        })
+    }
+
+    /// A class that is in no training example cannot be learnt.
+    fn check_classes(&self, data: &Dataset) -> Result<(), DataError> {
+        let mut seen = vec![false; data.classes.len()];
+        self.train().iter().for_each(|index| seen[data.labels[*index as usize] as usize] = true);
+        for (name, part) in self.parts() {
+            if let Some(index) = part.iter().find(|index| !seen[data.labels[**index as usize] as usize]) {
+                let class = data.classes[data.labels[*index as usize] as usize].clone();
+                let place = format!("`{name}`: {}", data.place_of(*index));
+                return Err(DataError::Unseen { place, class });
+            }
         }
-        for part in [&mut parts.0, &mut parts.1, &mut parts.2] {
-            part.sort_unstable();
-        }
-        parts
+        Ok(())
     }
 
     /// The examples of a part; none where there is no such part.
@@ -115,36 +176,66 @@ impl Split {
         }
         Digest::from_bytes(*hasher.finalize().as_bytes())
     }
-}
 
-/// A source of shuffles that gives the same for the same seed on every machine and in every version (SplitMix64).
-#[derive(Debug, Clone)]
-pub struct Shuffle {
-    state: u64,
-}
-
-impl Shuffle {
-    /// The stream number `stream` of `seed`: an epoch's, or 0 for the split.
-    pub fn new(seed: u64, stream: u64) -> Self {
-        let mut own = Self { state: seed };
-        own.state = own.next() ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        own
+    /// The split as `split.json` of a model artifact has it: how many examples the data has, and those of each part by
+    /// number, as [`Ranges`]. Numbers count the data set's examples in the order of docs/data.md, from 0.
+    ///
+    /// ```json
+    /// { "format": 1, "examples": 13, "parts": { "test": "0..4,7", "train": "4..7,8..13" } }
+    /// ```
+    pub fn to_json(&self) -> String {
+        let parts = self.parts.iter().map(|(name, part)| (name.clone(), Ranges::of(part).to_string())).collect();
+        let file = SplitFile { format: FORMAT, examples: self.examples, parts };
+        // Numbers and texts can always be written.
+        let text = serde_json::to_string_pretty(&file).unwrap_or_default();
+        text + "\n"
     }
 
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Puts `items` in a random order.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            // The high half of the product is uniform up to a bias far below one in a billion.
-            let other = (u128::from(self.next()) * (last as u128 + 1)) >> 64;
-            items.swap(last, other as usize);
+    /// Reads what [`Split::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Self, DataError> {
+        let wrong = |problem: String| DataError::Malformed { file: "split.json".to_owned(), problem };
+        let file: SplitFile = serde_json::from_str(text).map_err(|error| wrong(format!("is no split: {error}")))?;
+        if file.format != FORMAT {
+            return Err(wrong(format!("has the format {}, not {FORMAT}", file.format)));
         }
+        let mut seen = BTreeSet::new();
+        let mut parts = BTreeMap::new();
+        for (name, text) in file.parts {
+            let ranges: Result<Ranges, _> = text.parse();
+            let found = ranges.and_then(|ranges| ranges.indexes(file.examples));
+            let found = found.map_err(|error| wrong(format!("is damaged: `{name}` {error}")))?;
+            if let Some(index) = found.iter().find(|index| !seen.insert(**index)) {
+                return Err(wrong(format!("has the example {index} twice")));
+            }
+            parts.insert(name, found);
+        }
+        if !parts.contains_key(TRAIN) {
+            return Err(wrong("has no part to train on".to_owned()));
+        }
+        Ok(Self { examples: file.examples, parts })
+    }
+}
+
+/// Examples that were drawn for each part, in no order.
+#[derive(Debug, Default)]
+struct Drawn {
+    train: Vec<u32>,
+    validation: Vec<u32>,
+    test: Vec<u32>,
+}
+
+impl Drawn {
+    /// Divides shuffled `members`, of which at least `kept` are trained on.
+    fn with(mut self, members: &[u32], validation: f64, test: f64, kept: usize) -> Self {
+        let most = members.len().saturating_sub(kept);
+        let share = |part: f64| (members.len() as f64 * part).round() as usize;
+        let test_len = share(test).min(most);
+        let validation_len = share(validation).min(most - test_len);
+        let (test_members, rest) = members.split_at(test_len);
+        let (validation_members, train_members) = rest.split_at(validation_len);
+        self.test.extend(test_members);
+        self.validation.extend(validation_members);
+        self.train.extend(train_members);
+        self
     }
 }

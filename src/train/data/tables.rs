@@ -165,9 +165,8 @@ impl Table<'_> {
                         return Err(DataError::NoValue { file: row.place(), column: name.clone() });
                     }
                     None => {
-                        let shown: String = text.chars().take(40).collect();
-                        let problem = format!("has `{shown}` in the column `{name}`, which is no number of 32 bits");
-                        return malformed(&row.place(), problem);
+                        let value = text.chars().take(40).collect();
+                        return Err(DataError::NoNumber { file: row.place(), value, column: name.clone() });
                     }
                 }
             }

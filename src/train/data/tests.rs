@@ -6,6 +6,12 @@ use std::path::Path;
 
 use super::*;
 
+mod loading;
+mod pictures;
+mod real;
+mod splits;
+mod text;
+
 fn idx(magic: u32, sizes: &[u32], body: &[u8]) -> Vec<u8> {
     let header = std::iter::once(&magic).chain(sizes).flat_map(|size| size.to_be_bytes());
     header.chain(body.iter().copied()).collect()
@@ -102,8 +108,8 @@ fn bad_files_are_told_in_a_line() {
         ]),
     ];
     insta::assert_snapshot!(told.join("\n"), @"
-    data/x has no data that is known: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found nothing
-    data/x has no data that is known: expected train-images-idx3-ubyte or images-idx3-ubyte, plain or .gz, found notes.txt
+    data/x has no data that is known: expected MNIST's or CIFAR's files, folders of images, CSV files or a safetensors file, found nothing
+    data/x has no data that is known: expected MNIST's or CIFAR's files, folders of images, CSV files or a safetensors file, found notes.txt
     labels-idx1-ubyte is missing beside images-idx3-ubyte
     images-idx3-ubyte is truncated: it ends within its header
     images-idx3-ubyte is truncated: its header promises 2 images of 2×3, 12 bytes, but 4 are there
@@ -122,38 +128,33 @@ fn bad_files_are_told_in_a_line() {
     ");
 }
 
+/// A folder with these files.
+fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let place = folder.path().join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, content).unwrap();
+    }
+    folder
+}
+
+/// The data of these files, read as the keys say, or what is told about them.
+fn read_as(files: &[(&str, Vec<u8>)], config: &DataConfig) -> Result<Dataset, String> {
+    let folder = folder(files);
+    Dataset::read(&Source::Path(folder.path().to_path_buf()), config).map_err(|error| match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    })
+}
+
 fn numbers(labels: Vec<u32>) -> Dataset {
     Dataset {
-        inputs: Inputs::Numbers { columns: 0, values: Vec::new() },
+        inputs: Inputs::Numbers { columns: 1, values: labels.iter().map(|label| *label as f32).collect() },
         labels,
         classes: vec!["a".to_owned(), "b".to_owned()],
         given: BTreeMap::new(),
         names: None,
         files: Vec::new(),
     }
-}
-
-#[test]
-fn splits_are_stratified_seeded_and_whole() {
-    let data = numbers((0..1000_u32).map(|index| u32::from(index % 10 == 0)).collect());
-    let divided = |seed| data.split(&config(0.1, 0.2), seed).unwrap();
-    let split = divided(5);
-    assert_eq!((split.train().len(), split.validation().len(), split.test().len()), (700, 100, 200));
-    let rare = |part: &[u32]| part.iter().filter(|index| data.labels[**index as usize] == 1).count();
-    assert_eq!((rare(split.train()), rare(split.validation()), rare(split.test())), (70, 10, 20));
-    let mut all = [split.train(), split.validation(), split.test()].concat();
-    all.sort_unstable();
-    assert!(all.into_iter().eq(0..1000));
-    assert_eq!(divided(5), split);
-    assert_ne!(divided(6).digest(), split.digest());
-}
-
-#[test]
-fn a_part_without_examples_is_an_error() {
-    let data = numbers(vec![0, 1, 0, 1]);
-    let split =
-        |validation, test| data.split(&config(validation, test), 0).map(|_| ()).map_err(|error| error.to_string());
-    assert_eq!(split(0.0, 0.5), Ok(()));
-    assert_eq!(split(0.1, 0.5), Err("`validation` has no examples: 0.1 of 4 is too little".to_owned()));
-    assert_eq!(split(0.0, 0.1), Err("`test` has no examples: 0.1 of 4 is too little".to_owned()));
 }

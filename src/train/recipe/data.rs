@@ -7,6 +7,7 @@ use toml::Table;
 
 use super::RecipeError;
 use super::keys::Keys;
+use super::ranges::Ranges;
 
 /// The data of a recipe: where it is, how it is read, and how its examples are divided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub struct DataConfig {
     /// Parts by name as ranges of examples, `0..8000` or `8000..`: of the test examples where the data gives them, else
     /// of all. What they name is not trained on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub splits: BTreeMap<String, String>,
+    pub splits: BTreeMap<String, Ranges>,
 }
 
 /// What the files of a data set are.
@@ -131,7 +132,10 @@ impl DataConfig {
             if !crate::config::is_plain_name(name) || matches!(name, "train" | "validation") {
                 return Err(named.wrong(name, "is not a name for a part: `train` and `validation` are what is left"));
             }
-            splits.extend(named.optional_text(name)?.map(|range| (name.to_owned(), range)));
+            if let Some(text) = named.joined_text(name)? {
+                let ranges = text.parse::<Ranges>().map_err(|error| named.wrong(name, error.to_string()))?;
+                splits.insert(name.to_owned(), ranges);
+            }
         }
         let config = Self {
             data: keys.text("data")?,

@@ -54,6 +54,15 @@ impl<'v> Keys<'v> {
         }
     }
 
+    /// Text that may look like a number or a list of numbers, such as `7` and `4,7`.
+    pub(super) fn joined_text(&self, key: &str) -> Result<Option<String>, RecipeError> {
+        match self.values.get(key) {
+            Some(Value::Integer(number)) => Ok(Some(number.to_string())),
+            Some(Value::Array(items)) => Ok(Some(items.iter().map(Value::to_string).collect::<Vec<_>>().join(","))),
+            _ => self.optional_text(key),
+        }
+    }
+
     pub(super) fn text(&self, key: &'static str) -> Result<String, RecipeError> {
         self.optional_text(key)?.ok_or(RecipeError::Missing { key })
     }

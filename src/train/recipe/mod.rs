@@ -3,10 +3,12 @@
 mod data;
 mod keys;
 mod model;
+mod ranges;
 mod training;
 
 pub use data::{Augment, DataConfig, DataFormat, Normalize};
 pub use model::{Learner, ModelConfig, NeighborsConfig, ResnetConfig, ResnetVariant, TextFeatures};
+pub use ranges::{Ranges, RangesError};
 pub use training::{Choice, ClassWeights, Keep, OptimizerKind, Phase, Precision, Schedule, TrainingConfig};
 
 use std::collections::BTreeMap;
