@@ -58,7 +58,7 @@ fn a_single_file_is_data_tracked_or_not() {
     let entry = crate::store::Entry { path: None, mode: crate::store::Mode::File, size, digest };
     let manifest = crate::store::Manifest::new(vec![entry]).unwrap();
     let id = writer.add_manifest(&manifest).unwrap();
-    drop(writer.finish().unwrap());
+    let _ = writer.finish().unwrap();
     let stored = Dataset::read(&Source::artifact(store, &id).unwrap(), &config).unwrap();
     assert_eq!((texts(&stored), &stored.labels, &stored.files), (texts(&plain), &plain.labels, &plain.files));
 }
