@@ -32,7 +32,7 @@ pub(crate) fn write(results: &Results<'_>, folder: &Path) -> Result<()> {
     let Results { data, history, evaluation, .. } = *results;
     publish(folder, "predictions.parquet", &predictions::to_parquet(data, &evaluation.predictions)?)?;
     files::create_dir_all(&folder.join("figures"))?;
-    for (name, figure) in figures::all(data, history, evaluation) {
+    for (name, figure) in figures::all(data, history, evaluation)? {
         publish(folder, &format!("figures/{name}.svg"), figure.to_svg().as_bytes())?;
         publish(folder, &format!("figures/{name}.png"), &figure.to_png()?)?;
     }
