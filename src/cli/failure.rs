@@ -357,6 +357,10 @@ fn train_hint(error: &TrainError) -> Option<String> {
         TrainError::NoCheckpoint { .. } => Some(
             "`git ml train EXPERIMENT` trains from the start; a training leaves checkpoints while it runs".to_owned(),
         ),
+        TrainError::NoModel { .. } => {
+            Some("name one that `git ml train` made: run:@:model, NAME@production".to_owned())
+        }
+        TrainError::ModelNotStored { .. } => Some("`git ml pull` fetches it".to_owned()),
         TrainError::Track(error) => track_hint(error),
         TrainError::Run(error) => run_hint(error),
     }

@@ -1,13 +1,16 @@
 //! `git ml train`
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Experiment;
 use crate::files::RelPath;
+use crate::id::ArtifactId;
+use crate::registry::Registry;
 use crate::run::{Run, Runs};
 use crate::track::{State, Workspace};
-use crate::train::{Recipe, TrainError, TrainOptions, find_worker, train};
+use crate::train::{EvaluateOptions, Recipe, TrainError, TrainOptions, evaluate, find_worker, train};
+use crate::words::printable;
 
 use super::output::{number, shell_word};
 use super::run::Options;
@@ -21,13 +24,24 @@ use super::{Context, Failure, key_value, runs};
 #[command(after_long_help = "Examples:\n\
 \x20 git ml train cnn\n\
 \x20 git ml train cnn -p lr=0.003 -p epochs=50\n\
-\x20 git ml train --resume @")]
+\x20 git ml train --resume @\n\
+\x20 git ml train --evaluate digits@production --split validation\n\
+\x20 git ml train --evaluate run:@:model --data data/new-digits")]
 pub(crate) struct Args {
     /// The experiment [default: the only native one there is]
     experiment: Option<String>,
     /// Go on with this run, which was stopped, from its checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "params"])]
     resume: Option<String>,
+    /// Evaluate this model in place of training one: run:@:model, digits@production, a tracked path
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["experiment", "params", "resume"])]
+    evaluate: Option<String>,
+    /// Evaluate on this data in place of what the model was trained on
+    #[arg(long, value_name = "PATH", requires = "evaluate", value_hint = clap::ValueHint::AnyPath)]
+    data: Option<PathBuf>,
+    /// The part of the data to evaluate on [default: test]
+    #[arg(long, value_name = "NAME", requires = "evaluate")]
+    split: Option<String>,
     #[command(flatten)]
     options: Options,
 }
@@ -36,6 +50,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     if let Some(run) = &args.resume {
         return resume(context, &workspace, run, &args.options);
+    }
+    if let Some(target) = &args.evaluate {
+        return evaluate_model(context, &workspace, target, args);
     }
     let config = context.config(&workspace)?;
     let mut native = config.experiments.iter().filter(|(_, experiment)| experiment.command.is_none());
@@ -71,6 +88,41 @@ fn resume(context: &Context, workspace: &Workspace, wanted: &str, options: &Opti
     let run = runs::find(workspace, &runs, wanted)?;
     let name = run.experiment.clone().unwrap_or_else(|| run.name.clone());
     start_or_resume(context, workspace, &name, &Experiment::default(), options, Some(run))
+}
+
+/// Evaluates a model that is there. It runs nothing that `ml.toml` or the model names.
+fn evaluate_model(context: &Context, workspace: &Workspace, target: &str, args: &Args) -> Result<(), Failure> {
+    let (model, made_by) = match target.parse::<ArtifactId>() {
+        Ok(id) => (id, None),
+        Err(_) => {
+            let resolved = Registry::new(workspace).resolve(&context.folder, target)?;
+            (resolved.id, resolved.run)
+        }
+    };
+    let runs = Runs::new(workspace);
+    let run = made_by.and_then(|run| runs::find(workspace, &runs, &run.to_string()).ok());
+    let path = |path: &Path| Ok::<_, Failure>(workspace.rel_path(&context.folder, path)?);
+    let model_path = workspace.rel_path(&context.folder, Path::new(target)).ok();
+    let options = EvaluateOptions {
+        model,
+        target: target.to_owned(),
+        model_path: model_path.filter(|path| workspace.pointer(path).is_ok_and(|pointer| pointer.id == model)),
+        made_by,
+        experiment: run.and_then(|run| run.experiment),
+        data: args.data.as_deref().map(path).transpose()?,
+        split: args.split.clone(),
+        name: args.options.name.clone(),
+        tags: key_value::map(&args.options.tags),
+        worker: worker()?,
+        user: context.user(),
+        host: context.host(),
+    };
+    let mut watcher = Watcher::new(context);
+    let ended = evaluate(workspace, &options, &mut watcher)?;
+    finish(context, watcher, &ended)?;
+    let run = printable(&ended.run.name);
+    context.say(&format!("next: `git ml show {run}`, `git ml cat run:{run}:evaluation:metrics.json`, `git ml ui`"));
+    Ok(())
 }
 
 /// The worker's program.

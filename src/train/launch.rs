@@ -15,7 +15,7 @@ use crate::run::{
 };
 use crate::track::{TrackError, Workspace};
 
-use super::{DataSource, FileSource, Job, Machine, PROTOCOL_VERSION, Recipe, RecipeError};
+use super::{DataSource, FileSource, Job, Machine, ModelFileError, PROTOCOL_VERSION, Recipe, RecipeError};
 
 /// The worker's program.
 const WORKER: &str = "git-ml-torch";
@@ -74,6 +74,20 @@ pub enum TrainError {
         run: String,
         /// Whether it finished.
         finished: bool,
+    },
+    /// What is to be evaluated is no model.
+    #[error("{target} is no model that can be evaluated: {source}")]
+    NoModel {
+        /// What the user called it.
+        target: String,
+        /// Why.
+        source: ModelFileError,
+    },
+    /// The model that is to be evaluated is not in this store.
+    #[error("{target} is not in this store")]
+    ModelNotStored {
+        /// What the user called it.
+        target: String,
     },
     /// The work tree or the store failed.
     #[error(transparent)]
@@ -251,7 +265,7 @@ fn launch(
 
 /// Threads that wait by spinning would take the cores from everybody else, and from each other when several trainings
 /// run at once. The OpenMP library reads this when it is loaded, so the worker itself could not set it.
-fn thread_variables(threads: u32) -> Vec<(String, String)> {
+pub(super) fn thread_variables(threads: u32) -> Vec<(String, String)> {
     let threads = threads.to_string();
     let variables = [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", &threads)];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
@@ -259,7 +273,7 @@ fn thread_variables(threads: u32) -> Vec<(String, String)> {
 
 /// The artifact that was `recorded`; else the tracked one at `path`, as the pointer has it, whatever is checked out;
 /// else the untracked files there.
-fn find_data(
+pub(super) fn find_data(
     workspace: &Workspace,
     path: &RelPath,
     recorded: Option<&RunInput>,
@@ -326,7 +340,7 @@ fn find_file(
     }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

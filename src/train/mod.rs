@@ -3,13 +3,15 @@
 //! Architecture invariant: nothing here names tch; the worker (`src/bin/git-ml-torch`) does, and nothing else.
 
 pub mod data;
+mod evaluate;
 pub mod evaluation;
 mod launch;
 mod model_file;
 mod protocol;
 pub mod recipe;
 
+pub use evaluate::{EvaluateOptions, ModelFileError, evaluate};
 pub use launch::{TrainError, TrainOptions, find_worker, machine, train, worker_versions};
 pub use model_file::{FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
-pub use protocol::{DataSource, FileSource, Job, PROTOCOL_VERSION, Progress};
+pub use protocol::{DataSource, EvaluateJob, FileSource, Job, PROTOCOL_VERSION, Progress};
 pub use recipe::{Machine, Recipe, RecipeError};

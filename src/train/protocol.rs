@@ -1,6 +1,6 @@
 //! What git-ml and its worker tell each other.
 //!
-//! `git-ml` writes a [`Job`] as JSON and starts `git-ml-torch train JOB`. The worker logs metrics and [`Progress`] as
+//! `git-ml` writes a [`Job`] as JSON and starts `git-ml-torch train JOB`, or an [`EvaluateJob`] for `evaluate`. The worker logs metrics and [`Progress`] as
 //! JSON lines to the file named by `GIT_ML_LOG`, as any script may, and makes the job's output folder. On a problem
 //! of the user's it prints one line on stderr, logs `{"failure": "the line"}` and exits with 1.
 //! `git-ml-torch --version` prints its own version and that of libtorch and the number of CUDA devices, a line each.
@@ -63,6 +63,28 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_file: Option<FileSource>,
     /// The folder to make with the model artifact's files; it appears whole, or not at all.
+    pub output: PathBuf,
+}
+
+/// What the worker is to evaluate: `git-ml-torch evaluate JOB`. It makes the output folder as for a [`Job`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluateJob {
+    /// [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// The store's folder.
+    pub store: PathBuf,
+    /// The model's artifact.
+    pub model: ArtifactId,
+    /// The data.
+    pub data: DataSource,
+    /// Its path in the work tree.
+    pub data_path: String,
+    /// Whether it is what the model was trained on, so that it is divided as it was then.
+    pub is_own: bool,
+    /// The part of it; none means the test, or all where other data has no test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// The folder to make; it appears whole, or not at all.
     pub output: PathBuf,
 }
 

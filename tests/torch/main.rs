@@ -5,5 +5,6 @@
 #[path = "../it/sandbox.rs"]
 mod sandbox;
 
+mod evaluation;
 mod images;
 mod training;

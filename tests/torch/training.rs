@@ -35,7 +35,7 @@ threads = 1
 ";
 
 /// A repository with tracked images and an approved `ml.toml`.
-fn project() -> Sandbox {
+pub(crate) fn project() -> Sandbox {
     let sandbox = with_data(&[]);
     let (images, labels) = example_files(300);
     sandbox.write("data/bars/images-idx3-ubyte.gz", gzip(&images));
@@ -58,12 +58,12 @@ fn with_data(files: &[(&str, Vec<u8>)]) -> Sandbox {
     sandbox
 }
 
-fn latest(sandbox: &Sandbox) -> Value {
+pub(crate) fn latest(sandbox: &Sandbox) -> Value {
     sandbox.git_ml(&["show", "@", "--json"]).success().json()
 }
 
 /// A file of the latest run's model.
-fn file(sandbox: &Sandbox, name: &str) -> Output {
+pub(crate) fn file(sandbox: &Sandbox, name: &str) -> Output {
     sandbox.git_ml(&["cat", &format!("run:@:model:{name}")]).success()
 }
 
@@ -115,6 +115,9 @@ fn a_training_leaves_a_whole_model_artifact_and_its_metrics() {
         ("figures/confusion.png", b"\x89PNG"),
         ("figures/curves.svg", b"<svg"),
         ("figures/confusion.svg", b"<svg"),
+        ("figures/f1.png", b"\x89PNG"),
+        ("figures/reliability.svg", b"<svg"),
+        ("figures/mistakes.svg", b"<svg"),
         ("README.md", b"# cnn"),
     ] {
         assert!(file(&sandbox, name).stdout_bytes().starts_with(start), "{name}");

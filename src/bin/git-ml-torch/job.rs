@@ -6,13 +6,14 @@ use std::sync::Arc;
 use git_ml::store::Store;
 use git_ml::train::data::{Dataset, Inputs, Source, TEST, VALIDATION};
 use git_ml::train::{DataSource, Job, PROTOCOL_VERSION};
-use tch::{Cuda, Device};
+use serde::de::DeserializeOwned;
+use tch::{Cuda, Device, Tensor, no_grad};
 
 use crate::artifact::{self, Parts};
 use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
 use crate::log::RunLog;
-use crate::models::ModelSource;
+use crate::models::{Mode, ModelSource};
 use crate::stop::Stop;
 use crate::training::{self, Task};
 use crate::{evaluate, say};
@@ -22,14 +23,14 @@ const MAX_JOB: u64 = 1 << 20;
 
 /// Does what the job file says.
 pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
-    let job = read_job(place)?;
+    let job: Job = read_job(place)?;
     let recipe = &job.recipe;
     let Some(training) = &recipe.training else {
         return Err(Failure::new(format!("the model `{}` cannot be trained yet", recipe.model.name())));
     };
     let device = device(&training.device)?;
     let source = ModelSource::find(&job)?;
-    let data = Arc::new(Dataset::read(&data_source(&job)?, &recipe.data)?);
+    let data = Arc::new(Dataset::read(&data_source(&job.store, &job.data)?, &recipe.data)?);
     let split = data.split(&recipe.data, recipe.seed)?;
     say(&format!(
         "{}: {} {} in {} classes, {} to train on, {} for validation, {} for the test",
@@ -57,7 +58,8 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         stop.obey();
         return Ok(());
     };
-    let predict = |indexes: &[u32]| evaluate::predict(&trained.model, &trained.form, &data, indexes);
+    let forward = |inputs: &Tensor| Ok(no_grad(|| trained.model.forward(inputs, Mode::EVALUATE)));
+    let predict = |indexes: &[u32]| evaluate::predict(&forward, &trained.form, &data, indexes, |_| Ok(()));
     let validation = match split.validation() {
         [] => None,
         indexes => Some(Evaluation::new(VALIDATION, &data, predict(indexes)?)?),
@@ -73,7 +75,8 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
     })
 }
 
-fn what(inputs: &Inputs) -> String {
+/// What a data set has, in words.
+pub(crate) fn what(inputs: &Inputs) -> String {
     match inputs {
         Inputs::Images(images) => format!("images of {}×{}", images.height(), images.width()),
         Inputs::Numbers { columns, .. } => format!("rows of {columns} numbers"),
@@ -81,7 +84,8 @@ fn what(inputs: &Inputs) -> String {
     }
 }
 
-fn read_job(place: &Path) -> Result<Job> {
+/// A job of this version of the protocol.
+pub(crate) fn read_job<T: DeserializeOwned>(place: &Path) -> Result<T> {
     let fail = |problem: String| Failure::new(format!("cannot read the job {}: {problem}", place.display()));
     let size = place.metadata().map_err(|error| fail(error.to_string()))?.len();
     if size > MAX_JOB {
@@ -97,9 +101,10 @@ fn read_job(place: &Path) -> Result<Job> {
     serde_json::from_value(value).map_err(|error| fail(error.to_string()))
 }
 
-fn data_source(job: &Job) -> Result<Source> {
-    Ok(match &job.data {
-        DataSource::Artifact(id) => Source::artifact(Store::open(&job.store)?, id)?,
+/// Where a job's data is read from.
+pub(crate) fn data_source(store: &Path, data: &DataSource) -> Result<Source> {
+    Ok(match data {
+        DataSource::Artifact(id) => Source::artifact(Store::open(store)?, id)?,
         DataSource::Path(place) => Source::Path(place.clone()),
     })
 }

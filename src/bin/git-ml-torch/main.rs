@@ -1,7 +1,7 @@
 //! `git-ml-torch`: the worker, linked to libtorch through `tch`. The only program that is.
 //!
-//! `git-ml-torch train JOB` does what the file JOB says (see `git_ml::train::Job`): `git ml train` starts it, and it
-//! can be started by hand just as well.
+//! `git-ml-torch train JOB` does what the file JOB says (see `git_ml::train::Job`), and `git-ml-torch evaluate JOB` (see
+//! `git_ml::train::EvaluateJob`): `git ml train` starts it, and it can be started by hand just as well.
 
 mod artifact;
 mod evaluate;
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use failure::Failure;
 use log::RunLog;
 
-const USAGE: &str = "usage: git-ml-torch train JOB | --version";
+const USAGE: &str = "usage: git-ml-torch train JOB | evaluate JOB | --version";
 /// The version of libtorch that this was built with.
 const LIBTORCH_VERSION: &str = env!("GIT_ML_LIBTORCH_VERSION");
 
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
             ));
         }
         ["--help" | "-h"] => say(USAGE),
-        ["train", _] => return train(Path::new(&arguments[1])),
+        ["train", _] => return work(|log| job::train(Path::new(&arguments[1]), log)),
+        ["evaluate", _] => return work(|log| evaluate::evaluate(Path::new(&arguments[1]), log)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -48,9 +49,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn train(job: &Path) -> ExitCode {
+fn work(task: impl FnOnce(&mut RunLog) -> failure::Result<()>) -> ExitCode {
     let mut log = RunLog::from_environment();
-    match failure::catch(|| job::train(job, &mut log)) {
+    match failure::catch(|| task(&mut log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, &mut log),
     }

@@ -53,6 +53,15 @@ pub(crate) fn write(parts: &Parts<'_>) -> Result<()> {
     rename(&folder, output)
 }
 
+/// Makes the folder of an evaluation, which appears whole or not at all.
+pub(crate) fn write_results(results: &Results<'_>, output: &Path) -> Result<()> {
+    let folder = output.with_extension("partial");
+    files::remove_dir_all(&folder)?;
+    files::create_dir_all(&folder)?;
+    results::write(results, &folder)?;
+    rename(&folder, output)
+}
+
 fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     Ok(files::publish(&folder.join(name), bytes, Durability::Buffered)?)
 }

@@ -56,7 +56,7 @@ impl Field {
 /// Ticks as they are written, with as many decimals as their distance needs.
 fn labels(ticks: &[f64]) -> Vec<String> {
     let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
-    let decimals = (-step.log10() + 1e-9).ceil().clamp(0.0, 6.0) as usize;
+    let decimals = (-step.log10() - 1e-9).ceil().clamp(0.0, 6.0) as usize;
     ticks.iter().map(|tick| format!("{tick:.decimals$}")).collect()
 }
 
@@ -96,6 +96,8 @@ mod tests {
         }
         assert_eq!(ticks(1.0, 1.0, 1.0).last(), Some(&1.0), "no accuracy above 1");
         assert_eq!(labels(&[0.1, 0.15]), ["0.10", "0.15"]);
+        assert_eq!(labels(&[0.9, 1.0]), ["0.9", "1.0"]);
+        assert_eq!((labels(&[1.0, 2.0]), labels(&[1.0])), (vec!["1".to_owned(), "2".to_owned()], vec!["1".to_owned()]));
         assert_eq!(whole_ticks(3), [1.0, 2.0, 3.0]);
         assert_eq!(whole_ticks(30), [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         assert_eq!(whole_ticks(1000).len(), 5);

@@ -27,7 +27,7 @@ fn images(classes: usize, count: u32, side: u32, long_names: bool) -> Dataset {
     fs::write(folder.path().join("images-idx3-ubyte"), idx(0x803, &[count, side, side], &pixels)).unwrap();
     fs::write(folder.path().join("labels-idx1-ubyte"), idx(0x801, &[count], &labels)).unwrap();
     let config = DataConfig::of("data");
-    let mut data = Dataset::read(&Source::Folder(folder.path().to_path_buf()), &config).unwrap();
+    let mut data = Dataset::read(&Source::Path(folder.path().to_path_buf()), &config).unwrap();
     let name = |class: usize| match (classes, long_names) {
         (_, true) => format!("{} of the northern woods & lakes <{}>", WORDS[class % 10], class),
         (..=10, _) => WORDS[class].to_owned(),

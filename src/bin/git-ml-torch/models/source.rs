@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
+use git_ml::files::RelPath;
 use git_ml::id::Digest;
-use git_ml::store::Store;
+use git_ml::store::{Manifest, Store};
 use git_ml::train::{FileSource, FileSpec, Job};
 
 use crate::failure::{Failure, Result};
@@ -47,6 +48,14 @@ impl ModelSource {
             return Err(Failure::new(line));
         }
         Ok(Some(found))
+    }
+
+    /// The file called `name` of an artifact of `store`; none where it has none.
+    pub(crate) fn stored(name: &str, store: &Store, manifest: &Manifest) -> Result<Option<Self>> {
+        let is_it = |path: &Option<RelPath>| path.as_ref().is_some_and(|path| path.as_str() == name);
+        let Some(entry) = manifest.entries().iter().find(|entry| is_it(&entry.path)) else { return Ok(None) };
+        let place = Place::Stored(Store::open(store.root())?);
+        Ok(Some(Self { name: name.to_owned(), bytes: entry.size, digest: entry.digest, place }))
     }
 
     /// A file that is not in the store, by its content at this moment.

@@ -1,15 +1,19 @@
 //! What a model says about examples, and what that is worth.
 
+mod job;
+mod saved;
+
+pub(crate) use job::evaluate;
+
 use std::sync::Arc;
 
 use git_ml::train::data::{Dataset, Loader};
 use git_ml::train::evaluation::{EvaluationError, Predictions, Report};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Kind, Tensor};
 
 use crate::failure::{Failure, Result};
 use crate::input::InputForm;
 use crate::log::RunLog;
-use crate::models::{Mode, Model};
 use crate::say;
 
 /// Examples at a time; it decides no result.
@@ -42,17 +46,29 @@ impl Evaluation {
     }
 }
 
-/// What a network predicts for the examples at `indexes`.
-pub(crate) fn predict(model: &Model, form: &InputForm, data: &Arc<Dataset>, indexes: &[u32]) -> Result<Predictions> {
+/// What a network predicts for the examples at `indexes`; `watch` sees what is there after each batch.
+pub(crate) fn predict(
+    forward: &dyn Fn(&Tensor) -> Result<Tensor>,
+    form: &InputForm,
+    data: &Arc<Dataset>,
+    indexes: &[u32],
+    mut watch: impl FnMut(&Predictions) -> Result<()>,
+) -> Result<Predictions> {
     let classes = data.classes.len();
     let mut predictions = Predictions::new(classes);
     for batch in Loader::new(data, indexes.to_vec(), BATCH, None, 1) {
         let batch = batch?;
         let (inputs, _) = form.tensors(&batch);
-        let logits = no_grad(|| model.forward(&inputs, Mode::EVALUATE));
+        let logits = forward(&inputs)?;
+        let wanted = [batch.indexes.len() as i64, classes as i64];
+        if logits.size() != wanted {
+            let line = format!("the model gives values of shape {:?}, not {wanted:?}", logits.size());
+            return Err(Failure::new(line));
+        }
         for (index, logits) in batch.indexes.iter().zip(rows(&logits)?.chunks(classes)) {
             predictions.push_logits(*index, data.labels[*index as usize], logits)?;
         }
+        watch(&predictions)?;
     }
     Ok(predictions)
 }
