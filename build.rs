@@ -36,16 +36,19 @@ mod worker {
 
     /// Compiles the worker's own C++. What `cc` would tell cargo would link it to git-ml too.
     fn compile_native(libraries: &Path, link: impl Fn(String)) {
-        const SOURCE: &str = "src/bin/git-ml-torch/native.cpp";
-        println!("cargo::rerun-if-changed={SOURCE}");
+        const FOLDER: &str = "src/bin/git-ml-torch";
+        let sources = ["native.cpp", "models/script.cpp"].map(|name| format!("{FOLDER}/{name}"));
+        for source in sources.iter().chain(&[format!("{FOLDER}/guarded.h")]) {
+            println!("cargo::rerun-if-changed={source}");
+        }
         let include = libraries.with_file_name("include");
         let mut build = cc::Build::new();
-        build.cpp(true).std("c++20").file(SOURCE).include(&include).include(include.join("torch/csrc/api/include"));
+        build.cpp(true).std("c++20").files(sources).include(&include).include(include.join("torch/csrc/api/include"));
         // The headers are not ours to mend.
         build.cargo_metadata(false).warnings(false).compile("git_ml_native");
         let Some(folder) = env::var_os("OUT_DIR").map(PathBuf::from) else { return };
         link(folder.join("libgit_ml_native.a").display().to_string());
-        for library in ["-ltorch_cpu", "-lc10", "-lstdc++"] {
+        for library in ["-ltorch", "-ltorch_cpu", "-lc10", "-lstdc++"] {
             link(library.to_owned());
         }
     }

@@ -12,6 +12,8 @@ pub mod recipe;
 
 pub use evaluate::{EvaluateOptions, ModelFileError, evaluate};
 pub use launch::{TrainError, TrainOptions, find_worker, machine, train, worker_versions};
-pub use model_file::{FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions};
+pub use model_file::{
+    Channels, FileSpec, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions,
+};
 pub use protocol::{DataSource, EvaluateJob, FileSource, Job, PROTOCOL_VERSION, Progress};
 pub use recipe::{Machine, Recipe, RecipeError};

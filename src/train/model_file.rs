@@ -11,7 +11,7 @@ use crate::id::{ArtifactId, Digest};
 pub struct ModelFile {
     /// The format's version: 1.
     pub format: u32,
-    /// The task: `image-classification`.
+    /// The task: `image-classification` or `tabular-classification`.
     pub task: String,
     /// The names of the classes, by label.
     pub classes: Vec<String>,
@@ -23,10 +23,13 @@ pub struct ModelFile {
     pub input: TensorSpec,
     /// What it gives.
     pub output: TensorSpec,
-    /// What has to be done to pixels before the model gets them.
+    /// What has to be done to an input before the model gets it.
     pub preprocessing: Preprocessing,
     /// What the model then does itself, first of all: nobody has to do it again.
     pub built_in_normalization: Normalization,
+    /// The file that it started from: weights, or a module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<FileSpec>,
     /// What it was trained on.
     pub data: TrainedOn,
     /// How the examples were divided.
@@ -46,15 +49,32 @@ pub struct TensorSpec {
     pub dtype: String,
     /// Its sizes; -1 is any.
     pub shape: Vec<i64>,
-    /// What the sizes are: `NCHW`.
+    /// What the sizes are: `NCHW` of images (number, channels, height, width), `NC` of numbers and of logits.
     pub layout: String,
 }
 
-/// From a file's pixels to the model's input.
+/// From what a file has to the model's input, in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Pixels have to be divided by this.
+    /// What an image's channels are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    /// The height and the width that images are scaled to, bilinearly and with antialiasing, as Pillow's `resize` with
+    /// `BILINEAR` does it; none where they had one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<[u32; 2]>,
+    /// Pixels have to be divided by this; 1 of numbers, which are taken as they are.
     pub divide_by: f64,
+}
+
+/// What the channels of an image are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// One: how bright it is.
+    Grey,
+    /// Red, green and blue.
+    Rgb,
 }
 
 /// From the model's input to what its first layer gets.

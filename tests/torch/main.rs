@@ -7,4 +7,5 @@ mod sandbox;
 
 mod evaluation;
 mod images;
+mod models;
 mod training;

@@ -15,7 +15,7 @@ const USER: u8 = 1;
 const BUG: u8 = 70;
 
 /// Why the worker stops.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// What happened, in a line.
     pub(crate) line: String,
@@ -56,6 +56,9 @@ pub(crate) fn catch(work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 fn from_panic(payload: &(dyn Any + Send)) -> Failure {
+    if let Some(failure) = payload.downcast_ref::<Failure>() {
+        return failure.clone();
+    }
     let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("no message");
     // `unwrap` prints the error as code does: newlines are escaped.

@@ -70,6 +70,7 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         data: &data,
         split: &split,
         trained: &trained,
+        source: source.as_ref(),
         validation: validation.as_ref(),
         test: &test,
     })

@@ -2,27 +2,17 @@
 // git_ml_free: no exception may leave C++.
 
 #include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 
+#include "guarded.h"
+
 namespace {
 
-template <typename Work>
-char *guarded(Work work) {
-  try {
-    work();
-    return nullptr;
-  } catch (const c10::Error &error) {
-    return strdup(error.what_without_backtrace());
-  } catch (const std::exception &error) {
-    return strdup(error.what());
-  }
-}
+using git_ml::guarded;
 
 at::Tensor &tensor(void *pointer) { return *static_cast<at::Tensor *>(pointer); }
 

@@ -47,15 +47,20 @@ fn handles(tensors: &[Tensor]) -> Vec<*mut c_void> {
     tensors.iter().map(|tensor| tensor.as_ptr().cast::<c_void>().cast_mut()).collect()
 }
 
-fn check(error: *mut c_char) -> Result<()> {
+/// The text of an error that C++ gave; none if it gave none.
+pub(crate) fn told(error: *mut c_char) -> Option<String> {
     if error.is_null() {
-        return Ok(());
+        return None;
     }
-    // SAFETY: it is a text of native.cpp's, which ends with a zero byte and is ours to free.
-    let line = unsafe { CStr::from_ptr(error).to_string_lossy().into_owned() };
+    // SAFETY: it is a text of guarded.h's, which ends with a zero byte and is ours to free.
+    let text = unsafe { CStr::from_ptr(error).to_string_lossy().into_owned() };
     // SAFETY: as above, and nobody has it any more.
     unsafe { git_ml_free(error) };
-    Err(Failure::from_libtorch(&line))
+    Some(text)
+}
+
+fn check(error: *mut c_char) -> Result<()> {
+    told(error).map_or(Ok(()), |text| Err(Failure::from_libtorch(&text)))
 }
 
 /// Where libtorch computes in 16 bits, while this is there.

@@ -15,13 +15,15 @@ use std::path::Path;
 use git_ml::files::{self, Durability};
 use git_ml::train::data::{Dataset, Inputs, Split};
 use git_ml::train::{
-    DataSource, FileSpec, Job, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn, Versions,
+    Channels, DataSource, FileSpec, Job, ModelFile, Normalization, Preprocessing, SplitSpec, TensorSpec, TrainedOn,
+    Versions,
 };
 use serde_json::Value;
 
 use crate::LIBTORCH_VERSION;
 use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
+use crate::models::ModelSource;
 use crate::training::Trained;
 
 /// Everything that the artifact tells about.
@@ -30,6 +32,8 @@ pub(crate) struct Parts<'t> {
     pub(crate) data: &'t Dataset,
     pub(crate) split: &'t Split,
     pub(crate) trained: &'t Trained,
+    /// The file that the model was made from.
+    pub(crate) source: Option<&'t ModelSource>,
     pub(crate) validation: Option<&'t Evaluation>,
     pub(crate) test: &'t Evaluation,
 }
@@ -125,7 +129,11 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
     let shape = [&[-1], trained.form.shape.input.as_slice()].concat();
     ModelFile {
         format: 1,
-        task: "image-classification".to_owned(),
+        task: match &data.inputs {
+            Inputs::Images(_) => "image-classification",
+            _ => "tabular-classification",
+        }
+        .to_owned(),
         classes: data.classes.clone(),
         parameters: trained.parameters,
         architecture: job.recipe.model.clone(),
@@ -134,11 +142,20 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
             _ => tensor("numbers", shape, "NC"),
         },
         output: tensor("logits", vec![-1, trained.form.shape.classes], "NC"),
-        preprocessing: Preprocessing { divide_by: trained.form.scale },
+        preprocessing: Preprocessing {
+            channels: match &data.inputs {
+                Inputs::Images(images) if images.channels() == 1 => Some(Channels::Grey),
+                Inputs::Images(_) => Some(Channels::Rgb),
+                _ => None,
+            },
+            resize: job.recipe.data.image_size,
+            divide_by: trained.form.scale,
+        },
         built_in_normalization: Normalization {
             mean: trained.statistics.mean.clone(),
             deviation: trained.statistics.deviation.clone(),
         },
+        made_from: parts.source.map(ModelSource::spec),
         data: TrainedOn {
             path: job.recipe.data.data.clone(),
             artifact: match &job.data {

@@ -4,12 +4,15 @@ mod cnn;
 mod freezing;
 mod mlp;
 mod resnet;
+mod script;
 mod source;
 #[cfg(test)]
 mod tests;
+mod torchscript;
 mod weights;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use git_ml::train::recipe::{ModelConfig, ResnetConfig};
 use tch::{Tensor, nn};
@@ -70,6 +73,12 @@ pub(crate) trait Network {
 
     /// The logits.
     fn forward(&self, inputs: &Tensor, mode: Mode) -> Tensor;
+
+    /// Writes the network as a TorchScript module with its normalisation in front, if it is not to be traced; whether
+    /// it was.
+    fn save(&self, _store: &nn::VarStore, _mean: &Tensor, _deviation: &Tensor, _place: &Path) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What is subtracted from inputs first of all, and what they are divided by then: one number a channel or column.
@@ -132,6 +141,10 @@ impl Model {
             }
             ModelConfig::Resnet18(config) => Box::new(resnet(store, Depth::Eighteen, config, shape, source)?),
             ModelConfig::Resnet50(config) => Box::new(resnet(store, Depth::Fifty, config, shape, source)?),
+            ModelConfig::Torchscript { file } => {
+                let source = source.ok_or_else(|| Failure::new(format!("the job does not say where {file} is")))?;
+                Box::new(torchscript::Torchscript::new(store, shape, source)?)
+            }
             other => return Err(Failure::new(format!("the model `{}` is not a network", other.name()))),
         };
         Ok(Self { mean, deviation, network })
@@ -141,6 +154,11 @@ impl Model {
     pub(crate) fn forward(&self, inputs: &Tensor, mode: Mode) -> Tensor {
         let normal = (inputs - &self.mean) / &self.deviation;
         self.network.forward(&normal, mode)
+    }
+
+    /// Writes it as a TorchScript module, if it is not to be traced; whether it was.
+    pub(crate) fn save(&self, store: &nn::VarStore, place: &Path) -> Result<bool> {
+        self.network.save(store, &self.mean, &self.deviation, place)
     }
 
     /// The names of its layers in order.

@@ -281,3 +281,132 @@ fn weights_that_do_not_fit_are_told_with_the_first_few_differences() {
     w.safetensors is truncated: it has 0 bytes
     ");
 }
+
+/// `scripts/compare-torchvision` makes the files and runs this.
+#[test]
+fn torchvisions_logits_are_ours() {
+    let Some(folder) = std::env::var_os("GIT_ML_TORCHVISION_WEIGHTS").map(PathBuf::from) else {
+        println!("skipped: `scripts/compare-torchvision` makes weights and says where in GIT_ML_TORCHVISION_WEIGHTS");
+        return;
+    };
+    let variants = [
+        ("standard", ResnetVariant::Standard),
+        ("upsample", ResnetVariant::Upsample),
+        ("modified", ResnetVariant::Modified),
+    ];
+    for (name, config) in [("resnet18", resnet18 as fn(_) -> _), ("resnet50", resnet50)] {
+        for (word, variant) in variants {
+            let place = folder.join(format!("{name}-{word}"));
+            let expected = Tensor::read_safetensors(place.with_extension("expected")).unwrap();
+            let expected: BTreeMap<_, _> = expected.into_iter().collect();
+            let source = ModelSource::at(&place.with_extension("safetensors"));
+            let size = expected["images"].size();
+            let (store, model) = made(&config(variant), &size[1..], 1000, Some(&source)).unwrap();
+            let difference = |ours: &Tensor, theirs: &str| (ours - &expected[theirs]).abs().max().double_value(&[]);
+            let evaluated = no_grad(|| model.forward(&expected["images"], Mode::EVALUATE));
+            let trained = no_grad(|| model.forward(&expected["images"], Mode { train: true, frozen: 0 }));
+            let differences = [
+                difference(&evaluated, "evaluated"),
+                difference(&trained, "trained"),
+                difference(&store.variables()["bn1.running_mean"], "bn1.running_mean"),
+            ];
+            let largest = expected["evaluated"].abs().max().double_value(&[]);
+            let [evaluation, training, statistics] = differences;
+            println!(
+                "{name} {word}: logits up to {largest:.2}; they differ by {evaluation:.1e} in evaluation, by \
+                 {training:.1e} in training, statistics by {statistics:.1e}"
+            );
+            assert!(differences.iter().all(|difference| *difference <= 1e-4), "{name} {word}");
+        }
+    }
+}
+
+fn module(name: &str) -> ModelSource {
+    ModelSource::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torch/modules").join(name))
+}
+
+fn torchscript(name: &str, input: &[i64], classes: i64) -> Result<(nn::VarStore, Model)> {
+    made(&ModelConfig::Torchscript { file: name.to_owned() }, input, classes, Some(&module(name)))
+}
+
+#[test]
+fn a_module_of_pythons_has_its_tensors_under_their_names_and_learns() {
+    for name in ["scripted.pt", "traced.pt"] {
+        let (store, model) = torchscript(name, &[1, 8, 8], 3).unwrap();
+        let mut names: Vec<_> = store.variables().into_keys().filter(|name| name.starts_with("body.1.")).collect();
+        names.sort();
+        let own = ["bias", "num_batches_tracked", "running_mean", "running_var", "weight"];
+        assert_eq!(names, own.map(|name| format!("body.1.{name}")));
+        assert_eq!(parameters(&store).len(), 6);
+        assert_eq!(model.layers(), ["body", "head"]);
+
+        let (inputs, labels) = (images(&[9, 1, 8, 8]), Tensor::arange(9, (Kind::Int64, Device::Cpu)).remainder(3));
+        let loss = |mode| model.forward(&inputs, mode).cross_entropy_for_logits(&labels);
+        let first = no_grad(|| loss(Mode::EVALUATE)).double_value(&[]);
+        for _ in 0..50 {
+            parameters(&store).iter_mut().for_each(|(_, own)| own.zero_grad());
+            loss(Mode { train: true, frozen: 0 }).backward();
+            no_grad(|| parameters(&store).iter_mut().for_each(|(_, own)| drop(own.g_sub_(&(own.grad() * 0.1)))));
+        }
+        let last = no_grad(|| loss(Mode::EVALUATE)).double_value(&[]);
+        assert!(last < first, "{name}: {last} {first}");
+    }
+}
+
+#[test]
+fn the_frozen_part_of_a_module_keeps_its_statistics() {
+    let (store, model) = torchscript("scripted.pt", &[1, 8, 8], 3).unwrap();
+    let mean = || store.variables()["body.1.running_mean"].copy();
+    let before = mean();
+    let _ = model.forward(&images(&[4, 1, 8, 8]), Mode { train: true, frozen: 1 });
+    assert!(mean() == before);
+    let _ = model.forward(&images(&[4, 1, 8, 8]), Mode { train: true, frozen: 0 });
+    assert!(mean() != before);
+}
+
+#[test]
+fn a_module_is_saved_with_its_parameters_and_its_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("model.pt");
+    let store = nn::VarStore::new(Device::Cpu);
+    let shape = Shape { input: vec![1, 8, 8], classes: 3 };
+    let config = ModelConfig::Torchscript { file: "scripted.pt".to_owned() };
+    let statistics = Statistics { mean: vec![0.3], deviation: vec![0.2] };
+    let model = Model::new(&store, &config, &shape, &statistics, Some(&module("scripted.pt"))).unwrap();
+    let inputs = images(&[5, 1, 8, 8]);
+    let _ = model.forward(&inputs, Mode { train: true, frozen: 0 });
+    no_grad(|| parameters(&store).iter_mut().for_each(|(_, own)| drop(own.g_mul_scalar_(1.5))));
+    assert!(model.save(&store, &place).unwrap());
+    let written = tch::CModule::load(&place).unwrap().forward_ts(&[&inputs]).unwrap();
+    assert!(written == model.forward(&inputs, Mode::EVALUATE));
+    let first = fs::read(&place).unwrap();
+    assert!(model.save(&store, &place).unwrap());
+    assert!(fs::read(&place).unwrap() == first, "the same module is the same bytes");
+}
+
+#[test]
+fn modules_that_cannot_be_trained_are_told_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("net.pt");
+    fs::write(&place, "no module").unwrap();
+    let config = ModelConfig::Torchscript { file: "net.pt".to_owned() };
+    let failures = [
+        torchscript("frozen.pt", &[1, 8, 8], 3),
+        torchscript("traced-in-training.pt", &[1, 8, 8], 3),
+        torchscript("scripted.pt", &[1, 8, 8], 10),
+        torchscript("scripted.pt", &[3, 8, 8], 3),
+        torchscript("scripted.pt", &[1, 10, 10], 3),
+        torchscript("scripted.pt", &[7], 3),
+        made(&config, &[1, 8, 8], 3, Some(&ModelSource::at(&place))),
+    ];
+    let lines = failures.map(|failure| failure.err().map_or_else(|| "no failure".to_owned(), |failure| failure.line));
+    insta::assert_snapshot!(lines.join("\n"), @"
+    frozen.pt has no parameters to train: `torch.jit.freeze` makes constants of them
+    traced-in-training.pt gives other logits for an example when others are beside it, in evaluation mode
+    scripted.pt gives [2, 3] where the data has 10 classes: for 2 examples of [1, 8, 8] it has to be [2, 10]
+    scripted.pt: Given groups=1, weight of size [4, 1, 3, 3], expected input[2, 3, 8, 8] to have 1 channels, but got 3 channels instead (for 2 examples of [3, 8, 8])
+    scripted.pt: mat1 and mat2 shapes cannot be multiplied (2x100 and 64x3) (for 2 examples of [1, 10, 10])
+    scripted.pt: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 7] (for 2 examples of [7])
+    net.pt is not a TorchScript module: PytorchStreamReader failed reading zip archive: not a ZIP archive
+    ");
+}

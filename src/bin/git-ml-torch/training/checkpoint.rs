@@ -112,7 +112,7 @@ impl Checkpoints {
             tensors.into_iter().map(|(name, tensor)| Ok((name, raw(tensor)?))).collect::<Result<_>>()?;
         let views: Vec<_> = bytes
             .iter()
-            .map(|(name, (size, bytes))| Ok((name, TensorView::new(Dtype::F32, size.clone(), bytes)?)))
+            .map(|(name, (dtype, size, bytes))| Ok((name, TensorView::new(*dtype, size.clone(), bytes)?)))
             .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
             .map_err(|error| wrong(&error))?;
         let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
@@ -126,16 +126,20 @@ impl Checkpoints {
     }
 }
 
-/// The sizes and the bytes of a tensor of float32.
-fn raw(tensor: &Tensor) -> Result<(Vec<usize>, Vec<u8>)> {
+/// The kinds of numbers that checkpoints have: weights are float32, a module of Python's may count its steps.
+const KINDS: [(Kind, Dtype); 4] =
+    [(Kind::Float, Dtype::F32), (Kind::Double, Dtype::F64), (Kind::Int64, Dtype::I64), (Kind::Bool, Dtype::BOOL)];
+
+/// The kind, the sizes and the bytes of a tensor.
+fn raw(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
-    if tensor.kind() != Kind::Float {
+    let Some((kind, dtype)) = KINDS.iter().find(|(kind, _)| *kind == tensor.kind()) else {
         return Err(Failure::new(format!("a tensor of {:?} cannot be kept in a checkpoint", tensor.kind())));
-    }
+    };
     let count = tensor.numel();
-    let mut bytes = vec![0; count * 4];
+    let mut bytes = vec![0; count * kind.elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, count)?;
-    Ok((tensor.size().iter().map(|size| *size as usize).collect(), bytes))
+    Ok((*dtype, tensor.size().iter().map(|size| *size as usize).collect(), bytes))
 }
 
 /// A checkpoint that was read.
@@ -188,11 +192,11 @@ fn read_file(place: &Path) -> Result<(HashMap<String, String>, HashMap<String, T
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| fail(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| fail(error.to_string()))?;
     let tensor = |view: &TensorView<'_>| -> Result<Tensor> {
-        if view.dtype() != Dtype::F32 {
+        let Some((kind, _)) = KINDS.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
             return Err(fail(format!("it has a tensor of {:?}", view.dtype())));
-        }
+        };
         let size: Vec<i64> = view.shape().iter().map(|size| *size as i64).collect();
-        Ok(Tensor::f_from_data_size(view.data(), &size, Kind::Float)?)
+        Ok(Tensor::f_from_data_size(view.data(), &size, *kind)?)
     };
     let tensors = file.iter().map(|(name, view)| Ok((name.to_owned(), tensor(&view)?))).collect::<Result<_>>()?;
     Ok((header.metadata().clone().unwrap_or_default(), tensors))
