@@ -8,7 +8,7 @@ use git_ml::train::Recipe;
 #[test]
 fn the_recipes_in_the_documentation_are_valid() {
     let mut native = 0;
-    for page in ["docs/ml-toml.md", "docs/logging.md", "docs/sharing.md"] {
+    for page in ["docs/ml-toml.md", "docs/data.md", "docs/logging.md", "docs/sharing.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         let blocks: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
@@ -21,7 +21,7 @@ fn the_recipes_in_the_documentation_are_valid() {
             }
         }
     }
-    assert_eq!(native, 1);
+    assert_eq!(native, 4);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batches of examples as tensors.
 
-use git_ml::train::data::{Batch, BatchInputs, Dataset, Inputs};
+use git_ml::train::data::{Batch, BatchInputs, Dataset, Inputs, Moments};
 use tch::{Device, Kind, Tensor};
 
 use crate::failure::{Failure, Result};
@@ -54,45 +54,6 @@ impl InputForm {
 
 /// The mean and the standard deviation of each channel (of pixels in 0..=1) or column over the examples at `indexes`.
 pub(crate) fn statistics(data: &Dataset, indexes: &[u32]) -> Result<Statistics> {
-    let (channels, scale, total) = match &data.inputs {
-        Inputs::Images(images) => {
-            (images.channels(), f64::from(images.scale()), images.height() * images.width() * indexes.len())
-        }
-        Inputs::Numbers { columns, .. } => (*columns, 1.0, indexes.len()),
-        Inputs::Texts(_) => (0, 1.0, 0),
-    };
-    let mut sums = vec![(0.0, 0.0); channels];
-    let mut add = |position: usize, value: f64| {
-        let (sum, squares): &mut (f64, f64) = &mut sums[position % channels];
-        *sum += value;
-        *squares += value * value;
-    };
-    match &data.inputs {
-        Inputs::Images(images) => {
-            let mut pixels = vec![0; images.size()];
-            for index in indexes {
-                images.read(*index, &mut pixels)?;
-                pixels.iter().enumerate().for_each(|(position, pixel)| add(position, f64::from(*pixel)));
-            }
-        }
-        Inputs::Numbers { columns, values } => {
-            for index in indexes {
-                let row = &values[*index as usize * columns..][..*columns];
-                row.iter().enumerate().for_each(|(position, value)| add(position, f64::from(*value)));
-            }
-        }
-        Inputs::Texts(_) => {}
-    }
-    let total = total as f64;
-    let moments = sums.iter().map(|(sum, squares)| {
-        let mean = sum / total;
-        ((mean / scale) as f32, ((squares / total - mean * mean).max(0.0).sqrt() / scale) as f32)
-    });
-    let (mean, mut deviation): (Vec<f32>, Vec<f32>) = moments.unzip();
-    if deviation.iter().all(|deviation| *deviation == 0.0) {
-        return Err(Failure::new("all inputs of the examples to train on are the same"));
-    }
-    // A column that is always the same says nothing, and divided by 1 it stays finite.
-    deviation.iter_mut().filter(|deviation| **deviation == 0.0).for_each(|deviation| *deviation = 1.0);
+    let Moments { mean, deviation } = data.moments(indexes)?;
     Ok(Statistics { mean, deviation })
 }

@@ -1,5 +1,6 @@
 //! Data sets, read from the store or from a folder, without libtorch.
 
+mod arrays;
 mod augment;
 mod cifar;
 mod classes;
@@ -8,11 +9,13 @@ mod idx;
 mod images;
 mod loader;
 mod picture;
+mod places;
 mod random;
 mod resize;
 mod rows;
 mod source;
 mod split;
+mod statistics;
 mod tables;
 
 pub use images::Images;
@@ -20,6 +23,7 @@ pub use loader::{Batch, BatchInputs, Loader, Variation};
 pub use random::Shuffle;
 pub use source::{Opened, Source};
 pub use split::{Split, TEST, TRAIN, VALIDATION};
+pub use statistics::Moments;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -205,23 +209,27 @@ impl Dataset {
             given => given,
         };
         let size = config.image_size.map(|[height, width]| (height as usize, width as usize));
-        let mut lines = None;
+        let mut places = None;
         let mut data = match format {
             DataFormat::Idx => idx::read(files)?,
             DataFormat::Cifar => cifar::read(files, config.label.as_deref())?,
             DataFormat::Folders => folders::read(files, size)?,
             DataFormat::Auto | DataFormat::Text | DataFormat::Table => {
                 let (data, found) = tables::read(files, config, format)?;
-                lines = Some(found);
+                places = Some(found);
                 data
             }
-            other => return Err(DataError::Split { problem: format!("{other:?} cannot be read yet") }),
+            DataFormat::Safetensors => {
+                let (data, found) = arrays::read(files, config)?;
+                places = Some(found);
+                data
+            }
         };
         if data.is_empty() {
             return malformed(&config.data, "has no examples");
         }
-        let place_of = |index: u32| match &lines {
-            Some(lines) => lines.place_of(index),
+        let place_of = |index: u32| match &places {
+            Some(places) => places.place_of(index),
             None => data.place_of(index),
         };
         data.check_classes(&config.data, place_of)?;

@@ -5,6 +5,8 @@
 
 /// Bits behind the point of a weight: 8 are a pixel's, and 2 are left for sums.
 const BITS: u32 = 32 - 8 - 2;
+/// Added to a sum so that it is rounded.
+const HALF: i32 = 1 << (BITS - 1);
 
 /// Weights of what each pixel of a side is made of.
 struct Weights {
@@ -49,23 +51,49 @@ pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), ch
 /// Scales the middle one of three sizes: `outer` times `length` steps of `inner` bytes.
 fn scale(pixels: &[u8], outer: usize, length: usize, inner: usize, weights: &Weights) -> Vec<u8> {
     let mut scaled = vec![0; outer * weights.spans.len() * inner];
-    let mut sums = vec![0_i32; inner];
     for (line, made) in pixels.chunks_exact(length * inner).zip(scaled.chunks_exact_mut(weights.spans.len() * inner)) {
-        for ((first, start, end), step) in weights.spans.iter().zip(made.chunks_exact_mut(inner)) {
-            sums.fill(1 << (BITS - 1));
-            let sources = line[first * inner..].chunks_exact(inner);
-            for (weight, source) in weights.weights[*start..*end].iter().zip(sources) {
-                for (sum, pixel) in sums.iter_mut().zip(source) {
-                    // No sum of weights is above 1, so nothing wraps; a check for it would be all that takes time here.
-                    *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(*pixel)));
-                }
-            }
-            for (pixel, sum) in step.iter_mut().zip(&sums) {
-                *pixel = (sum >> BITS).clamp(0, 255) as u8;
-            }
+        match inner {
+            1 => scale_pixels::<1>(line, made, weights),
+            3 => scale_pixels::<3>(line, made, weights),
+            _ => scale_rows(line, made, inner, weights),
         }
     }
     scaled
+}
+
+/// Along a row: each pixel is a few sums, which stay in registers.
+fn scale_pixels<const CHANNELS: usize>(line: &[u8], made: &mut [u8], weights: &Weights) {
+    let line = line.as_chunks::<CHANNELS>().0;
+    for ((first, start, end), pixel) in weights.spans.iter().zip(made.as_chunks_mut::<CHANNELS>().0) {
+        let mut sums = [HALF; CHANNELS];
+        for (weight, source) in weights.weights[*start..*end].iter().zip(&line[*first..]) {
+            add(&mut sums, *weight, source);
+        }
+        *pixel = sums.map(to_byte);
+    }
+}
+
+/// Across rows: each row is a sum of whole rows, which many bytes at a time are added for.
+fn scale_rows(line: &[u8], made: &mut [u8], inner: usize, weights: &Weights) {
+    let mut sums = vec![0; inner];
+    for ((first, start, end), row) in weights.spans.iter().zip(made.chunks_exact_mut(inner)) {
+        sums.fill(HALF);
+        for (weight, source) in weights.weights[*start..*end].iter().zip(line[first * inner..].chunks_exact(inner)) {
+            add(&mut sums, *weight, source);
+        }
+        row.iter_mut().zip(&sums).for_each(|(byte, sum)| *byte = to_byte(*sum));
+    }
+}
+
+/// No sum of weights is above 1, so nothing wraps; looking whether it does would be all that takes time here.
+fn add(sums: &mut [i32], weight: i32, source: &[u8]) {
+    for (sum, pixel) in sums.iter_mut().zip(source) {
+        *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(*pixel)));
+    }
+}
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> BITS).clamp(0, 255) as u8
 }
 
 #[cfg(test)]

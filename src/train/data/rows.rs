@@ -2,6 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
+use super::places::line_of;
 use super::source::read_failed;
 use super::{DataError, malformed};
 
@@ -91,7 +92,7 @@ impl<'r> Rows<'r> {
     }
 
     fn place(&self, line: u64) -> String {
-        place(self.file, line)
+        line_of(self.file, line)
     }
 }
 
@@ -108,18 +109,13 @@ impl Row<'_> {
 
     /// The file and the line, for errors.
     pub(super) fn place(&self) -> String {
-        place(self.file, self.line)
+        line_of(self.file, self.line)
     }
 
     /// The line where it begins, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
-}
-
-/// A line of a file, for errors.
-pub(super) fn place(file: &str, line: u64) -> String {
-    format!("{file} line {line}")
 }
 
 /// A number of things in words.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::classes::Words;
-use super::rows::{Row, Rows, counted, place};
+use super::places::Places;
+use super::rows::{Row, Rows, counted};
 use super::source::Files;
 use super::{DataError, Dataset, Inputs, malformed};
 use crate::train::recipe::{DataConfig, DataFormat};
@@ -21,29 +22,12 @@ pub(super) fn is_table(name: &str) -> bool {
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Where the examples of a table stand.
-#[derive(Debug)]
-pub(super) struct Lines {
-    /// Each file with its first example.
-    files: Vec<(String, u32)>,
-    /// The line of each example.
-    lines: Vec<u64>,
-}
-
-impl Lines {
-    /// The file and the line of an example, for errors.
-    pub(super) fn place_of(&self, index: u32) -> String {
-        let file = self.files.iter().rev().find(|(_, first)| *first <= index).map_or("", |(file, _)| file);
-        place(file, self.lines[index as usize])
-    }
-}
-
 /// Reads the tables of a data set: one alone, or `train.csv` with `validation.csv` and `test.csv`.
 pub(super) fn read(
     mut files: Files<'_>,
     config: &DataConfig,
     format: DataFormat,
-) -> Result<(Dataset, Lines), DataError> {
+) -> Result<(Dataset, Places), DataError> {
     let parts = files.parts(ENDINGS)?;
     let mut table = Table {
         label: config.label.as_deref().unwrap_or(LABEL),
@@ -53,12 +37,12 @@ pub(super) fn read(
         words: Words::default(),
         texts: Vec::new(),
         values: Vec::new(),
-        lines: Lines { files: Vec::new(), lines: Vec::new() },
+        places: Places::default(),
     };
     let mut given = BTreeMap::new();
     for (part, name) in &parts {
         let first = table.words.len() as u32;
-        table.lines.files.push((name.clone(), first));
+        table.places.begin(name, first);
         files.open(name, |input, file| table.read(Rows::new(input, file)?, file))?;
         let end = u32::try_from(table.words.len()).unwrap_or(u32::MAX);
         if let (Some(part), true) = (part, parts.len() > 1) {
@@ -76,7 +60,7 @@ pub(super) fn read(
         _ => Inputs::Texts(table.texts),
     };
     let (classes, labels) = table.words.finish();
-    Ok((Dataset { inputs, labels, classes, given, names: None, files: files.read }, table.lines))
+    Ok((Dataset { inputs, labels, classes, given, names: None, files: files.read }, table.places))
 }
 
 /// What was read of all files so far.
@@ -89,7 +73,7 @@ struct Table<'c> {
     words: Words,
     texts: Vec<String>,
     values: Vec<f32>,
-    lines: Lines,
+    places: Places,
 }
 
 impl Table<'_> {
@@ -172,7 +156,7 @@ impl Table<'_> {
             }
         }
         self.words.push(word);
-        self.lines.lines.push(row.line());
+        self.places.push(row.line());
         if u32::try_from(self.words.len()).is_err() {
             return malformed(&row.place(), "is one example too many: 4,294,967,295 are possible");
         }

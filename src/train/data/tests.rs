@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::*;
 
+mod arrays;
 mod loading;
 mod pictures;
 mod real;
@@ -148,7 +149,8 @@ fn read_as(files: &[(&str, Vec<u8>)], config: &DataConfig) -> Result<Dataset, St
     })
 }
 
-fn numbers(labels: Vec<u32>) -> Dataset {
+/// Rows of one number, their labels.
+pub(super) fn numbers(labels: Vec<u32>) -> Dataset {
     Dataset {
         inputs: Inputs::Numbers { columns: 1, values: labels.iter().map(|label| *label as f32).collect() },
         labels,

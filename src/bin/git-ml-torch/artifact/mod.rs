@@ -51,6 +51,7 @@ pub(crate) fn write(parts: &Parts<'_>) -> Result<()> {
     let model_toml =
         toml::to_string(&model_file).map_err(|error| Failure::new(format!("cannot write model.toml: {error}")))?;
     publish(&folder, "model.toml", model_toml.as_bytes())?;
+    publish(&folder, "split.json", parts.split.to_json().as_bytes())?;
     publish(&folder, "README.md", card::card(parts, &model_file).as_bytes())?;
     let Parts { data, validation, test, .. } = *parts;
     results::write(&Results { data, history: &parts.trained.history, validation, evaluation: test }, &folder)?;

@@ -213,3 +213,31 @@ fn bad_folders_are_told_in_a_line() {
     data/x has no data that is known: expected JPEG or PNG images in a folder for each class, found 1.txt
     ");
 }
+
+#[test]
+fn an_artifact_is_read_as_its_folder_is() {
+    use crate::files::RelPath;
+    use crate::store::{Entry, Manifest, Mode, Store};
+
+    let files = [("train/a/1.png", grey(1)), ("train/b/x/1.png", color(1, 2, 3)), ("test/b/1.png", grey(7))];
+    let folder = folder(&files);
+    let store = Store::open(&folder.path().join(".store")).unwrap();
+    let writer = store.writer().unwrap();
+    let add = |(name, content): &(&str, Vec<u8>)| {
+        let (digest, size) = writer.add(&mut content.as_slice(), name).unwrap();
+        Entry { path: Some(RelPath::new((*name).to_owned()).unwrap()), mode: Mode::File, size, digest }
+    };
+    let mut entries: Vec<Entry> = files.iter().map(add).collect();
+    let (digest, size) = writer.add(&mut &b"1.png"[..], "link").unwrap();
+    // A link is no image, whatever it is called.
+    let link = RelPath::new("train/b/link.png".to_owned()).unwrap();
+    entries.push(Entry { path: Some(link), mode: Mode::Symlink, size, digest });
+    let id = writer.add_manifest(&Manifest::new(entries).unwrap()).unwrap();
+    let _ = writer.finish().unwrap();
+
+    let stored = Dataset::read(&Source::artifact(store, &id).unwrap(), &plain()).unwrap();
+    let plain = Dataset::read(&Source::Path(folder.path().to_path_buf()), &plain()).unwrap();
+    assert_eq!((&stored.names, &stored.labels, &stored.given), (&plain.names, &plain.labels, &plain.given));
+    assert_eq!((&stored.files, stored.len()), (&plain.files, 3));
+    (0..3).for_each(|index| assert_eq!(pixels(&stored, index), pixels(&plain, index)));
+}
