@@ -7,11 +7,12 @@ mod template;
 
 pub use template::{Template, find_template, templates};
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::config::trust::TrustStore;
 use crate::config::{self, ConfigError};
-use crate::files::{Durability, FileError, RelPath, UnsafePath, create_dir_all, publish, resolve_beneath};
+use crate::files::{Draft, Durability, FileError, RelPath, UnsafePath, create_dir_all, resolve_beneath};
 use crate::git::{GitError, Repository};
 use crate::track::{Progress, TrackError, TrackOptions, Tracked, Workspace};
 
@@ -108,7 +109,7 @@ pub fn init(
         if let Some(parent) = place.parent() {
             create_dir_all(parent)?;
         }
-        publish(&place, content, Durability::Synced)?;
+        write(&place, content)?;
         written.push(path);
     }
     if let (Some(trust), Some(content)) = (trust, config::read(work_dir)?)
@@ -122,6 +123,13 @@ pub fn init(
         tracked.push(workspace.track(&RelPath::new(data.path)?, &options, progress)?);
     }
     Ok(Done { workspace, is_new, written, left: plan.left, tracked })
+}
+
+/// Writes a file of a template, one that can be run if it is a script.
+fn write(place: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut draft = Draft::new_in(place.parent().unwrap_or(place))?;
+    draft.write_all(content).map_err(|source| FileError::new("write", place, source))?;
+    draft.publish(place, content.starts_with(b"#!"), Durability::Synced)
 }
 
 /// What is to be written, and what is left as it is.

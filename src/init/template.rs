@@ -48,30 +48,136 @@ macro_rules! files {
     };
 }
 
-const TEMPLATES: &[Template] = &[Template {
-    name: "digits",
-    description: "reads handwritten digits: 1,797 images of 8×8, a small CNN and an MLP",
-    files: files!("digits":
-        ".github/workflows/verify.yml",
-        ".gitignore",
-        "README.md",
-        "data/digits/images-idx3-ubyte.gz",
-        "data/digits/labels-idx1-ubyte.gz",
-        "ml.toml",
-    ),
-    optional: &[".gitignore", "README.md"],
-    data: &[Data {
-        path: "data/digits",
-        source: "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning \
-                 Repository, https://doi.org/10.24432/C50P49",
-        licence: "CC BY 4.0",
-    }],
-    next: &[
-        ("git add --all && git commit -m 'Begin with digits'", "git gets the project and the pointer"),
-        ("git ml train cnn", "train the network, as a run"),
-        ("git ml ui", "watch it"),
-    ],
-}];
+/// What a project that was there before has of its own.
+const OPTIONAL: &[&str] = &[".gitignore", "README.md"];
+
+const TEMPLATES: &[Template] = &[
+    Template {
+        name: "digits",
+        description: "reads handwritten digits: 1,797 images of 8×8, a small CNN and an MLP",
+        files: files!("digits":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/digits/images-idx3-ubyte.gz",
+            "data/digits/labels-idx1-ubyte.gz",
+            "ml.toml",
+        ),
+        optional: OPTIONAL,
+        data: &[Data {
+            path: "data/digits",
+            source: "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning \
+                     Repository, https://doi.org/10.24432/C50P49",
+            licence: "CC BY 4.0",
+        }],
+        next: &[
+            ("git add --all && git commit -m 'Begin with digits'", "git gets the project and the pointer"),
+            ("git ml train cnn", "train the network, as a run"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+    Template {
+        name: "mnist",
+        description: "reads handwritten digits: 70,000 images of 28×28, three CNNs up to 99 of 100 right",
+        files: files!("mnist":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/fetch",
+            "ml.toml",
+        ),
+        optional: OPTIONAL,
+        data: &[],
+        next: &[
+            ("data/fetch", "download the data, or --from a FOLDER that has it"),
+            ("git ml track data/mnist", "git ml keeps its bytes"),
+            ("git add --all && git commit -m 'Begin with mnist'", "git gets the project and the pointer"),
+            ("git ml train baseline", "train the first experiment, as a run"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+    Template {
+        name: "cifar10",
+        description: "tells tiny photographs apart: three ResNet-18s, and a ResNet-50 that knows ImageNet",
+        files: files!("cifar10":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/fetch",
+            "ml.toml",
+        ),
+        optional: OPTIONAL,
+        data: &[],
+        next: &[
+            ("data/fetch", "download the data, or --from a FOLDER that has it"),
+            ("git ml track data/cifar10", "git ml keeps its bytes"),
+            ("git add --all && git commit -m 'Begin with cifar10'", "git gets the project and the pointer"),
+            ("git ml train modified", "train the first experiment, as a run"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+    Template {
+        name: "sentiment",
+        description: "tells praise from blame in sentences: naive Bayes, logistic regression, few labels",
+        files: files!("sentiment":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/fetch",
+            "ml.toml",
+        ),
+        optional: OPTIONAL,
+        data: &[],
+        next: &[
+            ("data/fetch", "download the data, or --from a FOLDER that has it"),
+            ("git ml track data/sentiment", "git ml keeps its bytes"),
+            ("git add --all && git commit -m 'Begin with sentiment'", "git gets the project and the pointer"),
+            ("git ml train naive-bayes", "train the first experiment, as a run"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+    Template {
+        name: "grocery",
+        description: "tells photographs of groceries apart: a fifth of the labels, or all and a CNN",
+        files: files!("grocery":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/fetch",
+            "ml.toml",
+        ),
+        optional: OPTIONAL,
+        data: &[],
+        next: &[
+            ("data/fetch", "download the data, or --from a FOLDER that has it"),
+            ("git ml track data/grocery", "git ml keeps its bytes"),
+            ("git add --all && git commit -m 'Begin with grocery'", "git gets the project and the pointer"),
+            ("git ml train few-labels", "train the first experiment, as a run"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+    Template {
+        name: "python",
+        description: "runs a Python script that knows nothing of git ml",
+        files: files!("python":
+            ".github/workflows/verify.yml",
+            ".gitignore",
+            "README.md",
+            "data/make",
+            "ml.toml",
+            "train.py",
+        ),
+        optional: OPTIONAL,
+        data: &[],
+        next: &[
+            ("python3 data/make", "make the data"),
+            ("git ml track data/python", "git ml keeps its bytes"),
+            ("git add --all && git commit -m 'Begin with python'", "git gets the project and the pointer"),
+            ("git ml run train", "run the script"),
+            ("git ml ui", "watch it"),
+        ],
+    },
+];
 
 /// Every template.
 pub fn templates() -> &'static [Template] {

@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests write the work trees that they look at")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::config::Config;
 use crate::track::Silent;
+use crate::train::Recipe;
 
 fn set_up(folder: &Path, template: Option<&str>, trust: &TrustStore) -> Result<Done, InitError> {
     let template = template.map(|name| find_template(name).unwrap());
@@ -30,18 +32,55 @@ fn everything_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn every_template_is_whole() {
     for template in templates() {
-        let config = template.files.iter().find(|(path, _)| *path == config::FILE_NAME).expect("an ml.toml");
-        let config = Config::parse_bytes(config.1, Path::new(config::FILE_NAME)).unwrap();
-        assert!(!config.experiments.is_empty());
-        for (path, _) in template.files {
-            assert!(RelPath::new(*path).is_ok(), "{path}");
+        let name = template.name;
+        // Every file of its folder is embedded, and those that can be run are scripts.
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(name);
+        let files: Vec<_> =
+            template.files.iter().map(|(path, content)| ((*path).to_owned(), content.to_vec())).collect();
+        assert_eq!(files, everything_below(&folder), "{name}");
+        for (path, content) in template.files {
+            let mode = fs::metadata(folder.join(path)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o111 != 0, content.starts_with(b"#!"), "{name}: {path}");
+            assert!(RelPath::new(*path).is_ok(), "{name}: {path}");
         }
         for optional in template.optional {
-            assert!(template.files.iter().any(|(path, _)| path == optional), "{optional}");
+            assert!(template.files.iter().any(|(path, _)| path == optional), "{name}: {optional}");
         }
+        let config = template.files.iter().find(|(path, _)| *path == config::FILE_NAME).expect("an ml.toml");
+        let config = Config::parse_bytes(config.1, Path::new(config::FILE_NAME)).unwrap();
+        assert!(!config.experiments.is_empty(), "{name}");
+        for (experiment_name, experiment) in &config.experiments {
+            assert!(experiment.description.is_some(), "{name}: {experiment_name}");
+            let data = format!("data/{name}");
+            match experiment.command {
+                Some(_) => assert_eq!(experiment.inputs, [RelPath::new(data).unwrap()], "{name}: {experiment_name}"),
+                None => {
+                    let recipe = Recipe::new(experiment, &[]);
+                    let recipe = recipe.unwrap_or_else(|error| panic!("{name}: {experiment_name}: {error}"));
+                    assert_eq!(recipe.data.data, data, "{name}: {experiment_name}");
+                }
+            }
+        }
+        // What is to be typed names experiments that there are.
+        let trained = template
+            .next
+            .iter()
+            .find_map(|(line, _)| line.strip_prefix("git ml train ").or_else(|| line.strip_prefix("git ml run ")));
+        assert!(config.experiments.contains_key(trained.unwrap()), "{name}");
     }
     Config::parse_bytes(PLAIN_CONFIG, Path::new(config::FILE_NAME)).unwrap();
     assert!(matches!(find_template("digts"), Err(InitError::UnknownTemplate { .. })));
+}
+
+#[test]
+fn scripts_of_a_template_can_be_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let trust = TrustStore::new(folder.path().join("trust"));
+    let done = set_up(folder.path(), Some("python"), &trust).unwrap();
+    assert!(done.tracked.is_empty());
+    let is_program = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o111 != 0;
+    assert!(is_program("train.py") && is_program("data/make"));
+    assert!(!is_program("ml.toml"));
 }
 
 #[test]
