@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::event::{self, End, Line, MAX_LINE, Source};
+use super::event::{self, End, Line, MAX_LINE, Source, Taken};
 use super::record::{MetricSummary, smaller_is_better};
 use super::series::MAX_POINTS;
 use super::served_change::LoggedPoint;
@@ -153,6 +153,10 @@ pub(super) struct Content {
     pub(super) is_resumed: bool,
     /// What of the record itself was changed.
     pub(super) changed: Changed,
+    /// How far followed files were taken.
+    pub(super) taken: BTreeMap<String, Taken>,
+    /// The first event file of which something was taken.
+    pub(super) first_events: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -295,6 +299,12 @@ impl Content {
         }
         if let Some(change) = note.change {
             self.change(*change, time);
+        }
+        if let Some((path, taken)) = note.taken {
+            if matches!(taken, Taken::Bytes(_)) {
+                self.first_events.get_or_insert_with(|| path.clone());
+            }
+            self.taken.insert(path, taken);
         }
         if note.end.is_some() {
             self.end = note.end;

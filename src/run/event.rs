@@ -48,6 +48,16 @@ pub(super) struct End {
     pub(super) reason: Option<String>,
 }
 
+/// How far a followed file was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Taken {
+    /// An event file: so many bytes.
+    Bytes(u64),
+    /// A CSV log: so many rows after those that were there before the run.
+    Rows(usize),
+}
+
 /// What only git-ml's own lines say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -58,6 +68,9 @@ pub(super) struct Note {
     /// The command's log had so many bytes at that time: lines without a time of their own get it from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mark: Option<(u64, Timestamp)>,
+    /// How far a file that the command writes for another tool was taken, with what this line says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) taken: Option<(String, Taken)>,
     /// The command ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<End>,

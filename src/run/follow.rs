@@ -2,17 +2,25 @@
 //!
 //! What is new in them goes into the run's event log, with the steps and times that it has there. What the files held
 //! before the run began is not the run's.
+//!
+//! Which folders are followed stands in the live folder before the command starts, and each line of the event log that
+//! has something of a file says how far that was taken. So when the wrapper is killed, whoever recovers the run takes
+//! the rest, and nothing twice.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::RunError;
-use super::event::OwnLine;
+use super::collect::Collector;
+use super::event::{Note, OwnLine, Taken, name_fault, value_fault};
 use super::live::{note_soon, now};
+use super::{Point, RunChange, RunError};
+use crate::files::{self, Durability};
 use crate::formats::csv_log::CsvLog;
 use crate::formats::tensorboard::{EventFile, Logged};
 
@@ -24,23 +32,32 @@ const MAX_DEPTH: usize = 6;
 const PIECE: usize = 1 << 20;
 /// Bytes that a CSV log may have.
 const MAX_CSV: u64 = 256 << 20;
-/// Lines that are added to the event log at once.
-const LINES: usize = 1000;
+/// Values of a CSV log that a line of the event log has, unless one row has more.
+const VALUES: usize = 20_000;
+/// In a live run's folder: what is followed.
+const FOLLOWED: &str = "followed.json";
 
 /// What a followed folder holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Kind {
     TensorBoard,
     Csv,
+}
+
+/// What is known when the command starts.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Plan {
+    roots: Vec<(Kind, PathBuf)>,
+    /// How long the files were that were there before the run.
+    before: BTreeMap<PathBuf, u64>,
 }
 
 /// Follows the files of a run.
 #[derive(Debug)]
 pub(super) struct Followers {
     live: PathBuf,
-    roots: Vec<(Kind, PathBuf)>,
-    /// How long the files were that were there before the run.
-    before: BTreeMap<PathBuf, u64>,
+    plan: Plan,
     files: BTreeMap<PathBuf, Followed>,
     /// The folder whose event files came first: their tags are names of metrics as they are.
     first_folder: Option<PathBuf>,
@@ -62,22 +79,58 @@ impl Followers {
     pub(super) fn new(live: &Path, tensorboard: &[PathBuf], csv_logs: &[PathBuf]) -> Self {
         let roots = tensorboard.iter().map(|place| (Kind::TensorBoard, place.clone()));
         let roots: Vec<_> = roots.chain(csv_logs.iter().map(|place| (Kind::Csv, place.clone()))).collect();
-        let mut followers = Self {
-            live: live.to_path_buf(),
-            roots,
-            before: BTreeMap::new(),
-            files: BTreeMap::new(),
-            first_folder: None,
-            warnings: Vec::new(),
-        };
-        followers.before = followers.found().into_iter().map(|(_, _, path, length)| (path, length)).collect();
+        let mut followers = Self::with(live, Plan { roots, ..Plan::default() });
+        if followers.plan.roots.is_empty() {
+            return followers;
+        }
+        followers.plan.before = followers.found().into_iter().map(|(_, _, path, length)| (path, length)).collect();
+        if let Err(problem) = followers.keep_plan() {
+            followers.warn(format!("what is followed would be lost with a kill: {problem}"));
+        }
         followers
+    }
+
+    fn with(live: &Path, plan: Plan) -> Self {
+        let (files, warnings) = (BTreeMap::new(), Vec::new());
+        Self { live: live.to_path_buf(), plan, files, first_folder: None, warnings }
+    }
+
+    fn keep_plan(&self) -> Result<(), String> {
+        let plan = serde_json::to_vec(&self.plan).map_err(|error| error.to_string())?;
+        files::publish(&self.live.join(FOLLOWED), &plan, Durability::Buffered).map_err(|error| error.to_string())
+    }
+
+    /// The followers of a run whose wrapper was killed, as far as they had come; none where it followed nothing, or to
+    /// the end.
+    fn resumed(live: &Path) -> Result<Option<Self>, RunError> {
+        let Some(plan) = std::fs::read(live.join(FOLLOWED)).ok().and_then(|plan| serde_json::from_slice(&plan).ok())
+        else {
+            return Ok(None);
+        };
+        let mut log = Collector::short(live);
+        log.advance(&mut |_| ())?;
+        let content = log.content();
+        if content.end.is_some() {
+            return Ok(None);
+        }
+        let mut followers = Self::with(live, plan);
+        followers.first_folder = content.first_events.as_ref().and_then(|path| Some(Path::new(path).parent()?.into()));
+        for (path, taken) in &content.taken {
+            let path = PathBuf::from(path);
+            let mut file = Followed::default();
+            match taken {
+                Taken::Bytes(bytes) => drop(followers.plan.before.insert(path.clone(), *bytes)),
+                Taken::Rows(rows) => file.rows = *rows,
+            }
+            followers.files.insert(path, file);
+        }
+        Ok(Some(followers))
     }
 
     /// The files in the folders: kind, followed folder, path and length.
     fn found(&self) -> Vec<(Kind, PathBuf, PathBuf, u64)> {
         let mut found = Vec::new();
-        for (kind, root) in &self.roots {
+        for (kind, root) in &self.plan.roots {
             let walk = WalkDir::new(root).max_depth(MAX_DEPTH).sort_by_file_name().into_iter().flatten();
             let files = walk.filter(|entry| {
                 let name = entry.file_name().to_string_lossy();
@@ -98,7 +151,7 @@ impl Followers {
     /// Takes what was added; at the end of the run also a last line without a newline.
     pub(super) fn advance(&mut self, is_last: bool) {
         for (kind, root, path, length) in self.found() {
-            let before = self.before.get(&path).copied().unwrap_or(0);
+            let before = self.plan.before.get(&path).copied().unwrap_or(0);
             let known = self.files.get(&path).map(|file| file.length);
             let is_new = known.unwrap_or(before) != length;
             // The last line of a log that did not change since may be taken now.
@@ -145,13 +198,14 @@ impl Followers {
         }
     }
 
-    fn take_events(&mut self, file: &mut Followed, root: &Path, path: &Path, before: u64) -> Result<(), String> {
+    fn take_events(&mut self, file: &mut Followed, root: &Path, path: &Path, mut before: u64) -> Result<(), String> {
         let mut source = File::open(path).map_err(|error| error.to_string())?;
         let length = source.metadata().map_err(|error| error.to_string())?.len();
-        if length < file.events.fed() {
+        if length < file.events.fed().max(before) {
             // Another file of that name.
             file.events = EventFile::new();
-            self.before.remove(path);
+            self.plan.before.remove(path);
+            before = 0;
         }
         let mut scalars = Vec::new();
         source.seek(SeekFrom::Start(file.events.fed())).map_err(|error| error.to_string())?;
@@ -170,30 +224,25 @@ impl Followers {
                     scalars.push(logged);
                 }
             });
-            self.note_events(std::mem::take(&mut scalars), root, path)?;
+            self.note_events(std::mem::take(&mut scalars), root, path, file.events.fed())?;
         }
         Ok(())
     }
 
-    fn note_events(&mut self, logged: Vec<Logged>, root: &Path, path: &Path) -> Result<(), String> {
-        let mut lines = Vec::new();
+    fn note_events(&mut self, logged: Vec<Logged>, root: &Path, path: &Path, fed: u64) -> Result<(), String> {
+        let mut change = RunChange::default();
         for logged in logged {
             match logged {
                 Logged::Scalar(scalar) => {
-                    let name = self.name(root, path, scalar.tag);
-                    let metrics = vec![(name, scalar.value.into())];
-                    let (step, time) = (Some(scalar.step), Some(scalar.time));
-                    lines.push(OwnLine { step, time, metrics, ..OwnLine::default() });
+                    let point = Point { step: scalar.step, time: scalar.time, value: scalar.value };
+                    change.add_point(&self.name(root, path, scalar.tag), point);
                 }
-                Logged::Params { params, .. } => {
-                    let params = params.into_iter().collect();
-                    lines.push(OwnLine { time: Some(now()), params, ..OwnLine::default() });
-                }
+                Logged::Params { params, .. } => change.params.extend(params),
                 // The run's own end is what counts.
                 Logged::End { .. } => {}
             }
         }
-        self.note(&lines)
+        self.note(change, now(), path, Taken::Bytes(fed))
     }
 
     /// Takes the rows that a CSV log did not have when it was last read. It is read as a whole: Lightning writes it anew
@@ -219,25 +268,48 @@ impl Followers {
         if is_last {
             log.finish(&mut |row| rows.push(row));
         }
-        let time = Some(now());
-        let new = rows.split_off(file.rows.min(rows.len()));
-        file.rows += new.len();
-        let line = |row: crate::formats::csv_log::Row| OwnLine {
-            step: Some(row.step),
-            time,
-            metrics: row.values.into_iter().map(|(name, value)| (name, value.into())).collect(),
-            ..OwnLine::default()
-        };
         if let Some(words) = log.losses().words() {
             self.warn(format!("of {} {words}", path.display()));
         }
-        self.note(&new.into_iter().map(line).collect::<Vec<_>>())
+        let (time, mut change, mut values) = (now(), RunChange::default(), 0);
+        for row in rows.split_off(file.rows.min(rows.len())) {
+            values += row.values.len();
+            for (name, value) in row.values {
+                change.add_point(&name, Point { step: row.step, time, value });
+            }
+            file.rows += 1;
+            if values >= VALUES {
+                self.note(std::mem::take(&mut change), time, path, Taken::Rows(file.rows))?;
+                values = 0;
+            }
+        }
+        self.note(change, time, path, Taken::Rows(file.rows))
     }
 
-    fn note(&self, lines: &[OwnLine]) -> Result<(), String> {
-        let noted: Result<(), RunError> = lines.chunks(LINES).try_for_each(|lines| note_soon(&self.live, lines));
-        noted.map_err(|error| error.to_string())
+    /// Adds a line with what a file says, and how far it was taken: both are in the log then, or neither is.
+    fn note(&mut self, mut change: RunChange, time: Timestamp, path: &Path, taken: Taken) -> Result<(), String> {
+        let mut faults = Vec::new();
+        let mut is_usable = |fault: Option<&'static str>| fault.inspect(|fault| faults.push(*fault)).is_none();
+        change.points.retain(|(name, _)| is_usable(name_fault(name)));
+        change.params.retain(|(name, value)| is_usable(name_fault(name).or_else(|| value_fault(value))));
+        for fault in faults {
+            self.warn(format!("something in {} {fault}, and is left out", path.display()));
+        }
+        if change == RunChange::default() {
+            return Ok(());
+        }
+        let taken = Some((path.to_string_lossy().into_owned(), taken));
+        let note = Note { change: Some(Box::new(change)), taken, ..Note::default() };
+        let line = OwnLine { time: Some(time), git_ml: Some(note), ..OwnLine::default() };
+        note_soon(&self.live, &[line]).map_err(|error| error.to_string())
     }
+}
+
+/// Takes what the files of a run have that its wrapper, which was killed, had not taken yet.
+pub(super) fn recover(live: &Path) -> Result<(), RunError> {
+    let Some(mut followers) = Followers::resumed(live)? else { return Ok(()) };
+    followers.advance(true);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -312,5 +384,36 @@ mod tests {
             |name: &str| content.series()[name].iter().map(|point| (point.step, point.value)).collect::<Vec<_>>();
         assert_eq!(points("loss")[points("loss").len() - 2..], [(2, 0.125), (3, 0.0625)]);
         assert_eq!(points("accuracy"), [(2, 0.75), (3, 0.875)]);
+    }
+
+    /// The wrapper is killed once some of it was taken: what comes after is taken by whoever recovers the run, and what
+    /// was taken is not taken again.
+    #[test]
+    fn what_was_not_taken_yet_is_taken_once_when_the_run_is_recovered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, runs, logs) = (folder.path().join("live"), folder.path().join("runs"), folder.path().join("logs"));
+        fs::create_dir(&live).unwrap();
+        let (old, first, second) =
+            (runs.join("old/events.tfevents.0"), runs.join("a/x.tfevents.1"), runs.join("b/y.tfevents.2"));
+        add(&old, &event("old", 1, 1.0));
+        add(&logs.join("old.csv"), b"epoch,acc\n0,9\n");
+        let half = event("loss", 2, 0.25);
+        let mut followers = Followers::new(&live, std::slice::from_ref(&runs), std::slice::from_ref(&logs));
+        add(&first, &[event("loss", 1, 0.5), half[..9].to_vec()].concat());
+        add(&logs.join("old.csv"), b"1,8\n2,");
+        followers.advance(false);
+        drop(followers);
+        add(&first, &half[9..]);
+        add(&old, &event("old", 2, 2.0));
+        add(&second, &event("loss", 1, 0.75));
+        add(&logs.join("old.csv"), b"7\n3,6");
+        add(&logs.join("new.csv"), b"epoch,new\n0,1\n");
+        for _ in 0..2 {
+            recover(&live).unwrap();
+            let content = collected(&live);
+            let steps = |name: &str| content.series()[name].iter().map(|point| point.step).collect::<Vec<_>>();
+            assert_eq!((steps("loss"), steps("old/old"), steps("b/loss")), (vec![1, 2], vec![2], vec![1]));
+            assert_eq!((steps("acc"), steps("new")), (vec![1, 2, 3], vec![0]));
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::collect::{Changed, Collector, Content};
 use super::event::End;
 use super::live::{self, now};
 use super::log_text::{self, BOUNDS};
-use super::{Run, RunDataset, RunError, RunStatus, ledger, served, smaller_is_better, uploads};
+use super::{Run, RunDataset, RunError, RunStatus, follow, ledger, served, smaller_is_better, uploads};
 use crate::id::RunId;
 use crate::track::Workspace;
 
@@ -90,7 +90,10 @@ fn recover_one(workspace: &Workspace, run_id: &RunId) -> Result<Option<Run>, Run
             live::remove(&folder)?;
             None
         }
-        _ => Some(settle(workspace, &folder, start, Collector::new(&folder), &mut |_| ())?.0),
+        _ => {
+            follow::recover(&folder)?;
+            Some(settle(workspace, &folder, start, Collector::new(&folder), &mut |_| ())?.0)
+        }
     };
     drop(lock);
     Ok(run)

@@ -71,6 +71,22 @@ fn a_csv_log_is_followed_to_its_end() {
     assert_eq!(points.as_array().unwrap().len(), 2);
 }
 
+/// The wrapper is killed right after its command wrote and flushed, before and after something of that was followed.
+#[test]
+fn what_a_followed_file_had_when_the_wrapper_was_killed_is_recorded() {
+    let write = "mkdir -p logs; printf 'epoch,loss\\n0,0.5\\n' > logs/new.csv";
+    let wait = "until grep -q taken $GIT_ML_RUN_DIR/events.jsonl; do sleep 0.05; done";
+    let more = "printf '1,0.25\\n2,0.125' >> logs/new.csv; kill -9 $PPID";
+    for script in [format!("{write}; {more}"), format!("{write}; {wait}; {more}")] {
+        let sandbox = Sandbox::new();
+        start(&sandbox, &["--csv-logs", "logs", "--", "sh", "-c", &script]).wait().unwrap();
+        assert_eq!(shown(&sandbox)["status"], "crashed");
+        let points = sandbox.git_ml(&["show", "@", "--metric", "loss", "--json"]).success().json();
+        let values: Vec<&Value> = points.as_array().unwrap().iter().map(|point| &point["value"]).collect();
+        assert_eq!(values, [0.5, 0.25, 0.125]);
+    }
+}
+
 #[test]
 fn the_surroundings_are_captured_and_arguments_are_parameters_when_asked() {
     let sandbox = Sandbox::new();
