@@ -11,7 +11,7 @@ use crate::files::{self, FileLock, Wait};
 use crate::id::CommitId;
 
 /// Any change of what is in the database takes another number.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long another process may write before this one does without the file.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Key numbers are above the bits of a block's number.

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Reader, put_float, put_moment, put_number, put_signed, put_text};
 use crate::files::RelPath;
+use crate::git::{LeftOut, Submodule, Untracked};
 use crate::id::{ArtifactId, CommitId, RunId};
-use crate::run::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus};
+use crate::run::{Followed, MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus};
 
 const STATUSES: [RunStatus; 5] =
     [RunStatus::Running, RunStatus::Finished, RunStatus::Failed, RunStatus::Crashed, RunStatus::Killed];
@@ -44,6 +45,8 @@ pub(super) fn encode(run: &Run) -> Vec<u8> {
         inputs,
         datasets,
         outputs,
+        left_out: LeftOut { more, untracked, submodules },
+        followed: Followed { tensorboard, csv_logs },
         environment: _,
     } = run;
     let mut bytes = Vec::with_capacity(1024);
@@ -100,6 +103,19 @@ pub(super) fn encode(run: &Run) -> Vec<u8> {
         put_number(to, *bytes);
         put_option(to, path.as_ref().map(RelPath::as_str), put_text);
     });
+    put_number(to, *more);
+    put_list(to, untracked, |to, Untracked { path, bytes }| {
+        put_text(to, path);
+        put_option(to, *bytes, put_number);
+    });
+    put_list(to, submodules, |to, Submodule { path, commit, dirty }| {
+        put_text(to, path);
+        to.extend_from_slice(commit.as_bytes());
+        to.push(u8::from(*dirty));
+    });
+    for places in [tensorboard, csv_logs] {
+        put_list(to, places, |to, place| put_text(to, place));
+    }
     bytes
 }
 
@@ -165,6 +181,17 @@ pub(super) fn decode(bytes: &[u8], environment: BTreeMap<String, String>) -> Opt
         })
     };
     let outputs = list(from, output)?;
+    let more = from.number()?;
+    let untracked =
+        |from: &mut Reader<'_>| Some(Untracked { path: from.text()?.to_owned(), bytes: option(from, Reader::number)? });
+    let untracked = list(from, untracked)?;
+    let submodule = |from: &mut Reader<'_>| {
+        let (path, commit) = (from.text()?.to_owned(), CommitId::from_bytes(from.array()?));
+        Some(Submodule { path, commit, dirty: from.byte()? != 0 })
+    };
+    let left_out = LeftOut { more, untracked, submodules: list(from, submodule)? };
+    let mut places = || list(from, |from| from.text().map(str::to_owned));
+    let followed = Followed { tensorboard: places()?, csv_logs: places()? };
     let run = Run {
         id,
         name,
@@ -194,6 +221,8 @@ pub(super) fn decode(bytes: &[u8], environment: BTreeMap<String, String>) -> Opt
         inputs,
         datasets,
         outputs,
+        left_out,
+        followed,
         environment,
     };
     from.0.is_empty().then_some(run)

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::*;
 use crate::files::RelPath;
-use crate::git::{Identity, RefCommit, Repository, TreeEdit};
+use crate::git::{Identity, LeftOut, RefCommit, Repository, Submodule, TreeEdit, Untracked};
 use crate::id::{ArtifactId, CommitId};
 use crate::query;
-use crate::run::{MetricSummary, RUNS_REF, RunDataset, RunInput, RunOutput, RunStatus, Series, WholeRun};
+use crate::run::{Followed, MetricSummary, RUNS_REF, RunDataset, RunInput, RunOutput, RunStatus, Series, WholeRun};
 
 /// Numbers that look random, the same in every test run.
 struct Noise(u64);
@@ -123,6 +123,15 @@ fn random_run(number: u64) -> Run {
                 path: noise.some(RelPath::new("out").unwrap()),
             })
             .collect(),
+        left_out: LeftOut {
+            more: noise.next() % 3,
+            untracked: vec![
+                Untracked { path: "data/".to_owned(), bytes: None },
+                Untracked { path: "new.py".to_owned(), bytes: noise.some(99) },
+            ],
+            submodules: vec![Submodule { path: "lib".to_owned(), commit: CommitId::from_bytes([7; 20]), dirty: true }],
+        },
+        followed: Followed { tensorboard: vec![".".to_owned()], csv_logs: vec!["logs".to_owned()] },
         environment: [("os".to_owned(), noise.one_of(&["Debian", "Fedora"]).to_owned())].into(),
     }
 }

@@ -8,7 +8,7 @@ use crate::config::{Config, FILE_NAME};
 use crate::files::RelPath;
 use crate::id::{ArtifactId, CommitId};
 use crate::reproduce::{Limit, ReproduceError, Scratch, Searched, Tried, Wanted, bring_inputs, equal_run, search};
-use crate::run::{Ended, LiveRun, Run, RunInput, RunStatus, inputs_from_pointers};
+use crate::run::{Ended, Launch, LiveRun, Run, RunInput, RunStatus, inputs_from_pointers};
 use crate::track::Workspace;
 use crate::train::{Machine, Recipe, TrainOptions, machine, train};
 use crate::words::{count, printable};
@@ -231,6 +231,20 @@ impl Bench<'_> {
         wanted(Some(name), None, params, inputs)
     }
 
+    /// Runs a command there, as `git ml run` does.
+    fn supervise(
+        &self,
+        scratch: &Scratch,
+        config: &Config,
+        mut launch: Launch,
+        watcher: &mut Watcher,
+    ) -> Result<Ended, Failure> {
+        let workspace = scratch.workspace();
+        run_command::apply_settings(self.context, workspace, config, &mut launch);
+        let live = LiveRun::start(workspace, &launch)?;
+        Ok(run_command::supervise(self.context, workspace, live, &launch, watcher)?)
+    }
+
     /// Runs the code of a commit in the scratch work tree.
     fn run(&mut self, scratch: &Scratch, wanted: &Wanted) -> Result<Run, Failure> {
         let workspace = scratch.workspace();
@@ -250,9 +264,11 @@ impl Bench<'_> {
         let Ended { run, exit_code, warnings } = match (&self.what, &wanted.experiment) {
             (What::Command(command), _) => {
                 let top = repository.work_dir()?.to_path_buf();
+                // A command that needs nothing of ml.toml runs also where that is wrong.
+                let config = Config::load(scratch.place()).unwrap_or_default();
                 let mut launch = run_command::launch(self.context, &Options::default(), command.clone(), top);
                 launch.inputs = inputs_from_pointers(workspace, &[])?;
-                LiveRun::start(workspace, &launch)?.supervise(workspace, &launch, &mut watcher)?
+                self.supervise(scratch, &config, launch, &mut watcher)?
             }
             (What::Experiment(name), _) => {
                 let config = Config::load(scratch.place())?;
@@ -262,7 +278,7 @@ impl Bench<'_> {
                         let mut launch =
                             run_command::recipe_launch(self.context, workspace, name, experiment, &Options::default())?;
                         launch.inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
-                        LiveRun::start(workspace, &launch)?.supervise(workspace, &launch, &mut watcher)?
+                        self.supervise(scratch, &config, launch, &mut watcher)?
                     }
                     None => {
                         let options = TrainOptions {

@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use crate::id::Digest;
 use crate::mlflow::{Options, Serving};
 use crate::run::{DEFAULT_EXPERIMENT, Ended, Launch, LiveRun, RunStatus, experiment_id};
+use crate::track::Workspace;
 
 use super::output::print_line;
 use super::{Context, Failure};
@@ -87,10 +88,15 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
 
 /// Opens a port for the command of a run, and tells the command of it: a script that uses MLflow then logs to the run
 /// it is in. Without the port the run goes on.
-pub(super) fn serve_run(context: &Context, live: &LiveRun, launch: &Launch) -> (Launch, Option<Serving>) {
+pub(super) fn serve_run(
+    context: &Context,
+    workspace: &Workspace,
+    live: &LiveRun,
+    launch: &Launch,
+) -> (Launch, Option<Serving>) {
     let mut launch = launch.clone();
     let serving = Serving::start(Options {
-        folder: context.folder.clone(),
+        folder: workspace.repository.work_dir().unwrap_or(&context.folder).to_path_buf(),
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 0,
         token: None,

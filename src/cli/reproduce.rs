@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::config::Config;
 use crate::id::CommitId;
 use crate::reproduce::{
     Again, Comparison, Difference, Now, OutputChange, ReproduceError, Scratch, Verdict, bring_inputs, compare,
@@ -19,7 +20,7 @@ use crate::words::{count, printable};
 use super::approve::require_approval;
 use super::output::{Bar, number, print_json, print_line};
 use super::watch::Watcher;
-use super::{Context, Failure, runs, train as train_command};
+use super::{Context, Failure, run as run_command, runs, train as train_command};
 
 /// Metrics, outputs and facts that are named; the rest is counted.
 const NAMED: usize = 10;
@@ -125,7 +126,12 @@ fn run_again(context: &Context, run: &Run, scratch: &Scratch, now: &Now) -> Resu
     let again = plan(run, scratch, now)?;
     context.say(&format!("running {} again", run.name));
     let ended = match again {
-        Again::Command(launch) => LiveRun::start(workspace, &launch)?.supervise(workspace, &launch, &mut watcher)?,
+        Again::Command(mut launch) => {
+            let config = Config::load(scratch.place()).unwrap_or_default();
+            run_command::apply_settings(context, workspace, &config, &mut launch);
+            let live = LiveRun::start(workspace, &launch)?;
+            run_command::supervise(context, workspace, live, &launch, &mut watcher)?
+        }
         Again::Training { name, experiment, overrides } => {
             let options = TrainOptions {
                 resume: None,

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{Config, Experiment, parse_interval};
+use crate::config::{Config, Experiment, RunSettings, parse_interval};
 use crate::files::RelPath;
-use crate::run::{Launch, LiveRun, Supervision, capture_environment, inputs_from_pointers};
+use crate::git::{LeftOut, Untracked};
+use crate::run::{Ended, Launch, LiveRun, RunError, Supervision, capture_environment, inputs_from_pointers};
 use crate::track::{Workspace, output_type};
+use crate::words::{printable, size};
 
 use super::capture::{allowed_variables, params_from_args, python, variables};
 use super::output::shell_word;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value, mlflow, train};
+
+/// Files outside of a snapshot that are named; the rest is counted.
+const NAMED: usize = 3;
 
 /// Run a command, or an experiment of ml.toml, as a tracked run
 ///
@@ -227,16 +232,14 @@ pub(super) fn launch(context: &Context, options: &Options, command: Vec<String>,
         user: context.user(),
         host: context.host(),
         environment,
+        untracked: Vec::new(),
         supervision: Supervision::default(),
     }
 }
 
 /// Adds what `ml.toml` says of all runs, and what the command line says of this one.
 fn watch(context: &Context, workspace: &Workspace, config: &Config, args: &Args, launch: &mut Launch) {
-    let allowed = &config.run.environment;
-    // Whether the user approved of the list matters only where there is one.
-    let is_trusted = !allowed.is_empty() && context.require_trust(workspace).is_ok();
-    launch.environment.extend(allowed_variables(allowed, is_trusted));
+    apply_settings(context, workspace, config, launch);
     let place = |path: &PathBuf| context.folder.join(path);
     let supervision = &mut launch.supervision;
     supervision.timeout = args.timeout.or(supervision.timeout);
@@ -244,14 +247,65 @@ fn watch(context: &Context, workspace: &Workspace, config: &Config, args: &Args,
     supervision.csv_logs.extend(args.csv_logs.iter().map(place));
 }
 
+/// Adds what `[run]` of `ml.toml` says of all runs.
+pub(super) fn apply_settings(context: &Context, workspace: &Workspace, config: &Config, launch: &mut Launch) {
+    let RunSettings { environment, untracked, .. } = &config.run;
+    // Whether the user approved of the lists matters only where there is one.
+    let is_trusted = (!environment.is_empty() || !untracked.is_empty()) && context.require_trust(workspace).is_ok();
+    launch.environment.extend(allowed_variables(environment, is_trusted));
+    match untracked.as_slice() {
+        [] => {}
+        patterns if is_trusted => launch.untracked = patterns.to_vec(),
+        // It comes with a clone, and snapshots are shared.
+        _ => context.warn("`untracked` of [run] is not used: ml.toml has not been approved"),
+    }
+}
+
 fn follow(context: &Context, workspace: &Workspace, launch: &Launch, inputs: &[RelPath]) -> Result<(), Failure> {
     let live = LiveRun::start_with(workspace, launch, || inputs_from_pointers(workspace, inputs))?;
     context.say(&format!("run {} started", live.name()));
-    let (launch, serving) = mlflow::serve_run(context, &live, launch);
+    if let Some(words) = left_out(live.left_out()) {
+        context.warn(&words);
+    }
     let mut watcher = Watcher::new(context);
-    let ended = live.supervise(workspace, &launch, &mut watcher);
+    let ended = supervise(context, workspace, live, launch, &mut watcher)?;
+    finish(context, watcher, &ended)
+}
+
+/// Runs the command of a run that has just begun to its end, with a port for what it logs through MLflow.
+pub(super) fn supervise(
+    context: &Context,
+    workspace: &Workspace,
+    live: LiveRun,
+    launch: &Launch,
+    watcher: &mut Watcher,
+) -> Result<Ended, RunError> {
+    let (launch, serving) = mlflow::serve_run(context, workspace, &live, launch);
+    let ended = live.supervise(workspace, &launch, watcher);
     mlflow::stop_serving(context, serving, ended.as_ref().ok());
-    finish(context, watcher, &ended?)
+    ended
+}
+
+/// What a snapshot does not hold, in a line; none where it holds all.
+fn left_out(left_out: &LeftOut) -> Option<String> {
+    let LeftOut { more, untracked, submodules } = left_out;
+    let mut words = Vec::new();
+    if !untracked.is_empty() {
+        let name = |file: &Untracked| match file.bytes {
+            Some(bytes) => format!("{} ({})", printable(&file.path), size(bytes)),
+            None => printable(&file.path),
+        };
+        let names: Vec<String> = untracked.iter().take(NAMED).map(name).collect();
+        let more = *more as usize + untracked.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        words.push(format!("{}{more}, which git does not track", names.join(", ")));
+    }
+    let dirty: Vec<String> =
+        submodules.iter().filter(|module| module.dirty).map(|module| printable(&module.path)).collect();
+    if !dirty.is_empty() {
+        words.push(format!("changes in {}, which are not committed there", dirty.join(", ")));
+    }
+    (!words.is_empty()).then(|| format!("not in the run's snapshot: {}", words.join("; ")))
 }
 
 #[cfg(test)]

@@ -172,6 +172,12 @@ pub(super) fn whole(run: &Run) -> Result<Value, Failure> {
         "note": run.note,
         "removed": run.removed,
         "datasets": run.datasets,
+        "left_out": {
+            "untracked": run.left_out.untracked,
+            "more": run.left_out.more,
+            "submodules": run.left_out.submodules,
+        },
+        "followed": { "tensorboard": run.followed.tensorboard, "csv_logs": run.followed.csv_logs },
     });
     if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
         all.extend(more);

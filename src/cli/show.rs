@@ -5,6 +5,7 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::git::LeftOut;
 use crate::run::{Point, Run, Runs};
 use crate::words::{ago, count, duration, printable, size};
 
@@ -131,6 +132,18 @@ fn text(context: &Context, run: &Run) -> String {
         format!("{} {} {}, {what}", printable(&output.name), output.artifact_type, output.id.short())
     });
     section("outputs", outputs.collect());
+    let LeftOut { more, untracked, submodules } = &run.left_out;
+    let untracked = untracked.iter().map(|file| match file.bytes {
+        Some(bytes) => format!("{}, {}", printable(&file.path), size(bytes)),
+        None => printable(&file.path),
+    });
+    let more = (*more > 0).then(|| format!("{more} more"));
+    section("not tracked, and not in the snapshot", untracked.chain(more).collect());
+    let submodules = submodules.iter().map(|module| {
+        let changes = if module.dirty { ", with changes that are not committed" } else { "" };
+        format!("{} {}{changes}", printable(&module.path), module.commit.short())
+    });
+    section("submodules", submodules.collect());
     if context.verbose {
         section("environment", pairs(&run.environment));
     }

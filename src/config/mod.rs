@@ -182,6 +182,8 @@ pub struct RunSettings {
     /// Whether arguments of commands such as `lr=0.1` and `--depth 3` are parameters of the run.
     #[serde(alias = "params-from-args")]
     pub params_from_args: bool,
+    /// Untracked files that snapshots hold too: patterns as `.gitignore` has them, from the top on.
+    pub untracked: Vec<String>,
 }
 
 /// Whether code that is not committed is shared together with the runs that had it.

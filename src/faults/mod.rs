@@ -9,6 +9,7 @@ mod flips;
 mod full;
 mod random;
 mod runs;
+mod served;
 mod store;
 mod upkeep;
 mod work_tree;

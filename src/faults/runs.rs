@@ -49,6 +49,7 @@ fn run(workspace: &Workspace, folder: &Path, number: usize, trace: Option<(&Trac
         user: "ada".to_owned(),
         host: "here".to_owned(),
         environment: BTreeMap::new(),
+        untracked: Vec::new(),
         supervision: Supervision::default(),
     };
     let live = LiveRun::start(workspace, &launch).unwrap();

@@ -46,14 +46,6 @@ impl Repository {
         self.git().run_with_codes(&arguments, &[1]).map(|(code, _)| code == 0)
     }
 
-    /// Whether tracked files differ from HEAD, staged or not. Untracked files do not count, and of a submodule only
-    /// the commit that is checked out.
-    pub fn is_dirty(&self) -> Result<bool, GitError> {
-        self.work_dir()?;
-        let arguments = ["status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty"];
-        self.run_git(&arguments).map(|changes| !changes.is_empty())
-    }
-
     /// The index as it is on the disk now; empty where there is none.
     ///
     /// It is read from its ordinary place: while git runs a hook, `GIT_INDEX_FILE` may name a temporary one.

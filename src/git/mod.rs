@@ -8,6 +8,7 @@
 //! tree stay as they are.
 
 mod bulk;
+mod changes;
 mod command;
 mod commit;
 mod durable;
@@ -28,6 +29,7 @@ mod worktree;
 mod write;
 
 pub use bulk::BulkCommit;
+pub use changes::{Submodule, Untracked};
 pub use commit::{RefCommit, TreeEdit};
 pub use error::GitError;
 pub use history::{History, HistoryFile, Root, Worktree};
@@ -37,7 +39,7 @@ pub use objects::{AddedFile, CommitInfo, TreeEntry};
 pub use refs::Head;
 pub use repository::Repository;
 pub use scan::ReadFile;
-pub use snapshot::Snapshot;
+pub use snapshot::{LeftOut, Snapshot};
 pub use trees::{ObjectName, PartKind, Put, TreePart};
 pub use version::installed_version;
 pub use worktree::{Bisection, Judgement};

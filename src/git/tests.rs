@@ -139,7 +139,7 @@ fn a_linked_work_tree_shares_the_common_folder() {
     assert_eq!(repository.head().unwrap().branch.as_deref(), Some("side"));
 
     fs::write(linked.join("code.py"), "print(3)\n").unwrap();
-    let snapshot = repository.snapshot("as it ran", ada).unwrap();
+    let snapshot = repository.snapshot("as it ran", &[], ada).unwrap();
     assert!(snapshot.dirty && !sandbox.open().is_dirty().unwrap());
     assert_eq!(repository.read_at(&snapshot.commit, "code.py", 99).unwrap().unwrap(), b"print(3)\n");
     let id = commit_runs(&repository, None, vec![edit("a", "1")]).unwrap();
@@ -154,7 +154,7 @@ fn a_bare_repository_has_refs_and_no_work_tree() {
     let repository = Repository::discover(&bare).unwrap();
     assert!(matches!(repository.work_dir(), Err(GitError::Bare)));
     assert!(matches!(repository.is_dirty(), Err(GitError::Bare)));
-    assert!(matches!(repository.snapshot("x", ada), Err(GitError::Bare)));
+    assert!(matches!(repository.snapshot("x", &[], ada), Err(GitError::Bare)));
     assert_eq!(repository.head().unwrap().branch.as_deref(), Some("main"));
     commit_runs(&repository, None, vec![edit("a", "1")]).unwrap();
 }
@@ -182,7 +182,7 @@ fn head_is_a_branch_detached_or_unborn() {
     let unborn = empty.open();
     assert_eq!(unborn.head().unwrap(), Head { branch: Some("main".to_owned()), commit: None });
     assert!(matches!(unborn.resolve("HEAD"), Err(GitError::NoCommit)));
-    assert!(matches!(unborn.snapshot("x", ada), Err(GitError::NoCommit)));
+    assert!(matches!(unborn.snapshot("x", &[], ada), Err(GitError::NoCommit)));
     assert!(unborn.tracked_below(&path("x")).unwrap().is_empty());
 }
 
@@ -308,7 +308,7 @@ fn a_snapshot_holds_the_work_tree_and_leaves_the_rest_byte_for_byte() {
     let before = (sandbox.state(), sandbox.git(&["status", "--porcelain"]));
 
     let repository = sandbox.open();
-    let snapshot = repository.snapshot("snapshot", ada).unwrap();
+    let snapshot = repository.snapshot("snapshot", &[], ada).unwrap();
     assert_eq!((sandbox.state(), sandbox.git(&["status", "--porcelain"])), before);
     assert!(!sandbox.top.join("hook-ran").exists());
     assert_eq!(fs::read_dir(sandbox.top.join(".git/ml")).unwrap().count(), 0);
@@ -329,11 +329,11 @@ fn a_snapshot_holds_the_work_tree_and_leaves_the_rest_byte_for_byte() {
 fn a_clean_work_tree_is_its_own_snapshot() {
     let sandbox = Sandbox::new();
     let head = sandbox.open().resolve("HEAD").unwrap();
-    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
-    assert_eq!(snapshot, Snapshot { head, commit: head, dirty: false });
+    let snapshot = sandbox.open().snapshot("snapshot", &[], ada).unwrap();
+    assert_eq!(snapshot, Snapshot { head, commit: head, dirty: false, left_out: LeftOut::default() });
     // Only the time of a file differs.
     sandbox.write("code.py", "print(1)\n");
-    assert!(!sandbox.open().snapshot("snapshot", ada).unwrap().dirty);
+    assert!(!sandbox.open().snapshot("snapshot", &[], ada).unwrap().dirty);
 }
 
 #[test]
@@ -345,18 +345,55 @@ fn of_a_submodule_only_its_commit_counts() {
     let inside = sandbox.top.join("library");
     fs::write(inside.join("code.py"), "changed\n").unwrap();
     assert!(!sandbox.open().is_dirty().unwrap());
+    let left_out = sandbox.open().snapshot("snapshot", &[], ada).unwrap().left_out;
+    let commit = library.open().resolve("HEAD").unwrap();
+    assert_eq!(left_out.submodules, [Submodule { path: "library".to_owned(), commit, dirty: true }]);
     for setting in ["user.name=Ada", "user.email=ada@example.org"] {
         let (key, value) = setting.split_once('=').unwrap();
         git_in(&inside, &["config", key, value]);
     }
     git_in(&inside, &["commit", "-qam", "further"]);
-    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", &[], ada).unwrap();
     assert!(snapshot.dirty);
+    assert!(!snapshot.left_out.submodules[0].dirty && snapshot.left_out.submodules[0].commit != commit);
     let recorded = sandbox.git(&["rev-parse", &format!("{}:library", snapshot.commit)]);
     assert_eq!(recorded, git_in(&inside, &["rev-parse", "HEAD"]));
     let nested = Repository::discover(&inside).unwrap();
     assert_eq!(nested.work_dir().unwrap(), inside);
     assert_eq!(nested.git_dir(), sandbox.top.join(".git/modules/library"));
+}
+
+#[test]
+fn untracked_files_stay_out_and_are_named_unless_a_pattern_takes_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".gitignore", "*.log\n");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "ignore"]);
+    for (path, content) in
+        [("new.py", "new\n"), ("lib/a.py", ""), ("lib/b.txt", "12"), ("a.log", ""), ("lib/.env", "x")]
+    {
+        sandbox.write(path, content);
+    }
+    fs::File::create(sandbox.top.join("huge.py")).unwrap().set_len((10 << 20) + 1).unwrap();
+    let named = |left_out: &LeftOut| left_out.untracked.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+    let snapshot = |patterns: &[&str]| {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        sandbox.open().snapshot("snapshot", &patterns, ada).unwrap()
+    };
+    let without = snapshot(&[]);
+    assert!(!without.dirty);
+    assert_eq!(named(&without.left_out), ["lib/", "huge.py", "new.py"]);
+    assert_eq!(without.left_out.untracked[1].bytes, Some((10 << 20) + 1));
+    let before = sandbox.state();
+    let with = snapshot(&["*.py", "lib/**", "nothing", "*.log"]);
+    assert_eq!(sandbox.state(), before);
+    assert!(with.dirty);
+    assert_eq!(named(&with.left_out), ["huge.py", "lib/.env"]);
+    let tree = sandbox.git(&["ls-tree", "-r", "--name-only", &with.commit.to_string()]);
+    assert!(["new.py", "lib/a.py", "lib/b.txt"].iter().all(|path| tree.lines().any(|line| line == *path)), "{tree}");
+    assert!(!["huge.py", "lib/.env", "a.log"].iter().any(|path| tree.lines().any(|line| line == *path)), "{tree}");
+    // Who writes a whole path means it.
+    assert_eq!(named(&snapshot(&["lib/.env"]).left_out), ["huge.py", "new.py", "lib/b.txt", "lib/a.py"]);
 }
 
 #[test]
@@ -367,9 +404,9 @@ fn line_endings_that_git_normalises_are_no_change() {
     sandbox.git(&["add", "-A"]);
     sandbox.git(&["commit", "-qm", "attributes"]);
     sandbox.write("code.py", "print(1)\r\n");
-    assert!(!sandbox.open().snapshot("snapshot", ada).unwrap().dirty);
+    assert!(!sandbox.open().snapshot("snapshot", &[], ada).unwrap().dirty);
     sandbox.write("code.py", "print(5)\r\n");
-    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", &[], ada).unwrap();
     assert_eq!(sandbox.open().read_at(&snapshot.commit, "code.py", 99).unwrap().unwrap(), b"print(5)\n");
 }
 
@@ -386,7 +423,7 @@ fn a_snapshot_of_a_half_merged_work_tree_holds_what_is_on_the_disk() {
         !Command::new("git").args(["merge", "-q", "side"]).current_dir(&sandbox.top).output().unwrap().status.success()
     );
     let before = sandbox.state();
-    let snapshot = sandbox.open().snapshot("snapshot", ada).unwrap();
+    let snapshot = sandbox.open().snapshot("snapshot", &[], ada).unwrap();
     assert_eq!(sandbox.state(), before);
     let code = sandbox.open().read_at(&snapshot.commit, "code.py", 999).unwrap().unwrap();
     assert!(String::from_utf8(code).unwrap().contains("<<<<<<<"));

@@ -4,8 +4,7 @@
 //! What is acknowledged is on the disk: a request appends a line to the run's event log and waits until that is synced.
 //! Requests to one run share a sync, and the disk does those of several runs together.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::error::ApiError;
 use crate::id::{CommitId, RunId};
 use crate::run::{
-    COMMIT_LINE, DEFAULT_EXPERIMENT, Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun,
+    Added, COMMIT_LINE, DEFAULT_EXPERIMENT, Point, RUNS_REF, Run, RunChange, RunError, RunStatus, Runs, ServedRun,
 };
 use crate::track::Workspace;
 
@@ -22,6 +21,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How old the last look at what others log and record may be for a list of runs. Whoever asks for one run gets it as
 /// it is.
 const STALE: Duration = Duration::from_secs(1);
+/// Runs in progress whose points are kept in memory.
+const MAX_WATCHED: usize = 4;
 /// Recorded changes that are read one by one; after more, all runs are read.
 const MAX_STEPS: usize = 2000;
 
@@ -38,6 +39,8 @@ pub(super) struct Tracking {
     /// Runs that ended, and when they are to be recorded.
     ending: Mutex<Ending>,
     wake: Condvar,
+    /// Runs in progress whose points are in memory, the last one that was asked for last.
+    watched: Mutex<VecDeque<RunId>>,
 }
 
 #[derive(Debug, Default)]
@@ -127,14 +130,14 @@ impl LiveEntry {
     }
 
     /// Waits until the first `count` changes are on the disk.
-    fn sync(&self, folder: &Path, count: u64) -> Result<(), RunError> {
+    fn sync(&self, added: &Added, count: u64) -> Result<(), RunError> {
         let mut synced = lock(&self.synced);
         if *synced >= count {
             // Whoever synced meanwhile has synced this too.
             return Ok(());
         }
         let written = self.written.load(Ordering::SeqCst);
-        ServedRun::sync(folder)?;
+        added.sync()?;
         *synced = written;
         Ok(())
     }
@@ -150,6 +153,7 @@ impl Tracking {
             recorded: RwLock::default(),
             ending: Mutex::default(),
             wake: Condvar::new(),
+            watched: Mutex::default(),
         }
     }
 
@@ -191,12 +195,31 @@ impl Tracking {
     pub(super) fn points(&self, run_id: &str, metric: &str) -> Result<Vec<Point>, ApiError> {
         let Ok(id) = run_id.parse::<RunId>() else { return Ok(Vec::new()) };
         if let Some(entry) = self.live_entry(&id)? {
-            let state = lock(&entry.state);
+            let mut state = lock(&entry.state);
             if state.served.is_there() {
-                return Ok(state.served.points(&self.workspace, metric)?);
+                let points = state.served.points(&self.workspace, metric)?;
+                drop(state);
+                self.let_go_of_others(id);
+                return Ok(points);
             }
         }
         Ok(Runs::new(&self.workspace).series(&id)?.remove(metric).unwrap_or_default())
+    }
+
+    /// Keeps the points of the last few runs in memory that somebody asked for those of, this one's included.
+    fn let_go_of_others(&self, run_id: RunId) {
+        let mut watched = lock(&self.watched);
+        watched.retain(|known| *known != run_id);
+        watched.push_back(run_id);
+        if watched.len() <= MAX_WATCHED {
+            return;
+        }
+        let Some(oldest) = watched.pop_front() else { return };
+        drop(watched);
+        let entry = self.live.read().unwrap_or_else(PoisonError::into_inner).runs.get(&oldest).cloned();
+        if let Some(entry) = entry {
+            lock(&entry.state).served.let_go();
+        }
     }
 
     /// Begins a run.
@@ -267,16 +290,18 @@ impl Tracking {
                     state.claimed = None;
                 }
             }
-            if change != RunChange::default() && !state.served.add(&self.workspace, change)? {
+            if change == RunChange::default() {
+                return Ok(entry.look(&mut state)?);
+            }
+            let Some(added) = state.served.add(&self.workspace, change)? else {
                 drop(state);
                 self.forget(&id);
                 continue;
-            }
+            };
             let count = entry.written.fetch_add(1, Ordering::SeqCst) + 1;
             let run = entry.look(&mut state)?;
-            let folder = state.served.folder().to_path_buf();
             drop(state);
-            entry.sync(&folder, count)?;
+            entry.sync(&added, count)?;
             if is_served && run.status != RunStatus::Running {
                 self.end_soon(id);
             }
@@ -471,6 +496,7 @@ impl Tracking {
             return Ok(());
         }
         let change = RunChange { status: Some(status), ..RunChange::default() };
+        // The record, which follows at once, is what is kept.
         state.served.add(&self.workspace, change).map(drop)
     }
 

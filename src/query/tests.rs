@@ -44,6 +44,8 @@ fn run() -> Run {
         inputs: Vec::new(),
         datasets: Vec::new(),
         outputs: Vec::new(),
+        left_out: Default::default(),
+        followed: Default::default(),
         environment: Default::default(),
     }
 }

@@ -53,7 +53,7 @@ pub struct Now {
     pub tags: BTreeMap<String, String>,
 }
 
-/// How `run` is run again in a work tree that has its code.
+/// How `run` is run again, with what its record and its recipe say of that, in a work tree that has its code.
 pub fn plan(run: &Run, scratch: &Scratch, now: &Now) -> Result<Again, ReproduceError> {
     let config = Config::load(scratch.place());
     if let (Some(name), ["git", "ml", "train", ..]) = (&run.experiment, words(run).as_slice()) {
@@ -75,6 +75,10 @@ pub fn plan(run: &Run, scratch: &Scratch, now: &Now) -> Result<Again, ReproduceE
     let folder =
         run.folder.as_ref().map_or_else(|| scratch.place().to_path_buf(), |folder| folder.under(scratch.place()));
     crate::files::create_dir_all(&folder)?;
+    let recipe = config.as_ref().ok().zip(run.experiment.as_ref());
+    let recipe = recipe.and_then(|(config, name)| config.experiments.get(name));
+    let timeout = recipe.and_then(|recipe| recipe.timeout);
+    let supervision = Supervision { timeout, ..run.followed.under(scratch.place()) };
     Ok(Again::Command(Box::new(Launch {
         command,
         folder,
@@ -90,7 +94,8 @@ pub fn plan(run: &Run, scratch: &Scratch, now: &Now) -> Result<Again, ReproduceE
         user: now.user.clone(),
         host: now.host.clone(),
         environment: now.environment.clone(),
-        supervision: Supervision::default(),
+        untracked: Vec::new(),
+        supervision,
     })))
 }
 

@@ -51,6 +51,14 @@ impl Tail {
         Self { path, offset: 0, lines: 0, rest: Vec::new(), skipping: false, longest }
     }
 
+    /// Whether the file is not as long as it was when it was read last.
+    fn has_changed(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata.len() != self.offset,
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
+    }
+
     /// Gives out the whole lines that were added, each with the offset of its end; none for a line that is too long.
     fn advance(&mut self, each: Each<'_>) -> std::io::Result<()> {
         let mut file = match File::open(&self.path) {
@@ -195,13 +203,18 @@ impl Collector {
     /// Reads what was added, and gives the lines of the command's log to `watch`.
     pub(super) fn advance(&mut self, watch: &mut dyn FnMut(&str)) -> Result<(), RunError> {
         let Self { events, command_log, marks, next_mark, content } = self;
-        let seen = modified(&events.path);
-        let result = events.advance(&mut |_, number, line| {
-            if let Some(mark) = content.take_line(Source::Ours, number, line, seen) {
-                marks.push(mark);
-            }
-        });
-        result.map_err(|source| RunError::Read { path: events.path.clone(), source })?;
+        if events.has_changed() {
+            let seen = modified(&events.path);
+            let result = events.advance(&mut |_, number, line| {
+                if let Some(mark) = content.take_line(Source::Ours, number, line, seen) {
+                    marks.push(mark);
+                }
+            });
+            result.map_err(|source| RunError::Read { path: events.path.clone(), source })?;
+        }
+        if !command_log.has_changed() {
+            return Ok(());
+        }
         let seen = modified(&command_log.path);
         let result = command_log.advance(&mut |end, number, line| {
             content.take_line(Source::Command, number, line, time_at(marks, next_mark, end).unwrap_or(seen));
@@ -421,6 +434,21 @@ impl Content {
     /// All metrics in short.
     pub(super) fn summaries(&self) -> BTreeMap<String, MetricSummary> {
         self.metrics.iter().filter_map(|(name, metric)| Some((name.clone(), metric.summary?))).collect()
+    }
+
+    /// How many points there are.
+    pub(super) fn count(&self) -> usize {
+        self.points
+    }
+
+    /// The points of a metric, in order.
+    pub(super) fn points_of(&self, name: &str) -> Vec<Point> {
+        let Some(metric) = self.metrics.get(name) else { return Vec::new() };
+        let mut points = metric.points.clone();
+        if metric.from_ours && metric.from_command {
+            points.sort_by_key(|point| point.time);
+        }
+        points
     }
 
     /// All points.

@@ -24,9 +24,9 @@ use super::event::{Note, OwnLine, name_fault, value_fault};
 use super::record::MAX_RECORD;
 use super::recover::settle;
 use super::supervise::{Outcome, shell_code, start};
-use super::{Ended, Launch, Observer, Run, RunError, RunInput, RunOutput, names, served};
+use super::{Ended, Followed, Launch, Observer, Run, RunError, RunInput, RunOutput, Supervision, names, served};
 use crate::files::{self, Draft, Durability, FileError, FileLock, LockError, RelPath, Wait};
-use crate::git::GitError;
+use crate::git::{GitError, LeftOut};
 use crate::id::RunId;
 use crate::track::{ArtifactType, TrackError, Workspace};
 
@@ -86,6 +86,11 @@ pub(super) fn read_start(folder: &Path, run_id: &RunId) -> Result<Option<Run>, R
 /// Whether a record is all there: what a power cut leaves is cut off or has zeros in it.
 fn is_whole(record: &[u8]) -> bool {
     record.ends_with(WHOLE.as_bytes()) && !record.contains(&0)
+}
+
+/// Whether the folder is what a power cut left of a run that had just begun, or had just been opened again.
+fn is_torn(folder: &Path) -> bool {
+    folder.is_dir() && !fs::read(folder.join(RECORD)).is_ok_and(|record| is_whole(&record))
 }
 
 /// Whether somebody is at the run: supervises it, or serves it.
@@ -156,11 +161,7 @@ pub(super) fn sweep(workspace: &Workspace) {
         let name = name.to_string_lossy();
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
-        // What a power cut left of a run that had just begun.
-        let is_torn = || {
-            let record = fs::read(entry.path().join(RECORD));
-            name.parse::<RunId>().is_ok() && !record.is_ok_and(|record| is_whole(&record))
-        };
+        let is_torn = || name.parse::<RunId>().is_ok() && is_torn(&entry.path());
         let is_old = age > LONG_ENOUGH;
         if name.starts_with(LEAVING) || is_old && (name.starts_with(STARTING) || is_torn()) {
             // Somebody else may be removing it too; what is left is found next time.
@@ -219,7 +220,7 @@ impl LiveRun {
             let author = scope.spawn(identity);
             let inputs = scope.spawn(inputs);
             let author = || author.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (repository.snapshot(&message, author), inputs.join())
+            (repository.snapshot(&message, &launch.untracked, author), inputs.join())
         });
         let inputs = inputs.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let snapshot = snapshot?;
@@ -239,6 +240,8 @@ impl LiveRun {
             tags: launch.tags.clone(),
             inputs,
             environment: launch.environment.clone(),
+            left_out: snapshot.left_out,
+            followed: followed(workspace, &launch.supervision),
             ..Run::begun(run_id, now())
         };
         Self::begin(workspace, run)
@@ -272,6 +275,11 @@ impl LiveRun {
     /// The name.
     pub fn name(&self) -> &str {
         &self.run.name
+    }
+
+    /// What of the work tree its snapshot does not hold.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.run.left_out
     }
 
     /// The folder that the run may fill and that goes when it is recorded.
@@ -362,6 +370,10 @@ pub(super) fn make_served(workspace: &Workspace, run: &Run, marks: &[(&str, &[u8
     let folder = root.join(run.id.to_string());
     let make = || {
         make_root(&root)?;
+        if is_torn(&folder) {
+            // Nothing in it was acknowledged, and it would be in the way of a run that is opened again.
+            remove(&folder)?;
+        }
         let lock = make_folder(&starting, &folder, run, marks)?;
         drop(lock);
         keep(&folder)
@@ -428,6 +440,22 @@ fn place_in(workspace: &Workspace, place: &Path) -> Option<RelPath> {
     let place = place.canonicalize().ok()?;
     let inner = place.strip_prefix(workspace.repository.work_dir().ok()?).ok()?;
     RelPath::new(inner.to_str()?).ok()
+}
+
+/// The places in the work tree that are followed.
+fn followed(workspace: &Workspace, supervision: &Supervision) -> Followed {
+    let top = workspace.repository.work_dir().unwrap_or(Path::new(""));
+    // They need not be there yet.
+    let inside = |place: &PathBuf| {
+        let inner = place.strip_prefix(top).ok()?.to_str()?;
+        if inner.is_empty() {
+            Some(Followed::TOP.to_owned())
+        } else {
+            RelPath::new(inner).ok().map(|path| path.to_string())
+        }
+    };
+    let inside = |places: &[PathBuf]| places.iter().filter_map(inside).collect();
+    Followed { tensorboard: inside(&supervision.tensorboard), csv_logs: inside(&supervision.csv_logs) }
 }
 
 /// Stores a file or folder as an output with this name and type.

@@ -38,10 +38,10 @@ pub use models::{
 };
 pub use names::name_of;
 pub use python::capture_python;
-pub use record::{MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
+pub use record::{Followed, MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::{ChangedRecord, Runs};
 pub use series::panic_is_caught;
-pub use served::ServedRun;
+pub use served::{Added, ServedRun};
 pub use served_change::{LoggedPoint, RunChange};
 pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
 pub use uploads::{Content, Owner, Uploaded, Uploads, add_output};
@@ -206,6 +206,8 @@ pub struct Launch {
     pub host: String,
     /// The environment as it was captured.
     pub environment: BTreeMap<String, String>,
+    /// Patterns of untracked files that the snapshot holds too.
+    pub untracked: Vec<String>,
     /// How it is supervised.
     pub supervision: Supervision,
 }

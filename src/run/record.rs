@@ -1,13 +1,15 @@
 //! The record of a run, as `run.toml` in `refs/ml/runs` keeps it and `--json` prints it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::name_of;
-use super::{Point, RunError};
+use super::{Point, RunError, Supervision};
 use crate::files::RelPath;
+use crate::git::LeftOut;
 use crate::id::{ArtifactId, CommitId, RunId};
 
 /// Bytes that a `run.toml` may have.
@@ -186,6 +188,39 @@ pub struct RunOutput {
     pub path: Option<RelPath>,
 }
 
+/// Places in the work tree that were followed while a run went on: paths from the top on, and `.` for the top.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Followed {
+    /// Folders with TensorBoard's event files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tensorboard: Vec<String>,
+    /// Folders with logs as CSV, or such logs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub csv_logs: Vec<String>,
+}
+
+impl Followed {
+    /// The top of the work tree.
+    pub(super) const TOP: &str = ".";
+
+    /// Whether nothing was.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The supervision that follows the same in the work tree at `top`.
+    pub fn under(&self, top: &Path) -> Supervision {
+        let place = |path: &String| match path.as_str() {
+            Self::TOP => Some(top.to_path_buf()),
+            path => Some(RelPath::new(path).ok()?.under(top)),
+        };
+        let places = |paths: &[String]| paths.iter().filter_map(place).collect();
+        let (tensorboard, csv_logs) = (places(&self.tensorboard), places(&self.csv_logs));
+        Supervision { timeout: None, tensorboard, csv_logs }
+    }
+}
+
 /// One run, whole, without its series and its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -255,6 +290,12 @@ pub struct Run {
     /// What it made.
     #[serde(default)]
     pub outputs: Vec<RunOutput>,
+    /// What of the work tree its snapshot does not hold.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
+    /// What was followed of that which it wrote for other tools.
+    #[serde(default, skip_serializing_if = "Followed::is_empty")]
+    pub followed: Followed,
     /// Where it ran: `os`, `cpu`, `cores`, `memory_bytes`, `python`, `git_ml`, `libtorch`, …
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -292,6 +333,8 @@ impl Run {
             inputs: Vec::new(),
             datasets: Vec::new(),
             outputs: Vec::new(),
+            left_out: LeftOut::default(),
+            followed: Followed::default(),
             environment: BTreeMap::new(),
         }
     }
@@ -403,6 +446,8 @@ pub(crate) mod tests {
                 bytes: 3,
                 path: Some(RelPath::new("out/model").unwrap()),
             }],
+            left_out: Default::default(),
+            followed: Default::default(),
             environment: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
         }
     }

@@ -211,11 +211,9 @@ impl<'w> Runs<'w> {
             return Ok(false);
         }
         let Some(mut live) = ServedRun::open(self.workspace, run_id)? else { return Ok(false) };
-        let is_added = live.add(self.workspace, change)?;
-        if is_added {
-            ServedRun::sync(&folder)?;
-        }
-        Ok(is_added)
+        let Some(added) = live.add(self.workspace, change)? else { return Ok(false) };
+        added.sync()?;
+        Ok(true)
     }
 
     /// Records runs that ended elsewhere, a commit each, many at once. Those that are recorded already stay as they are;

@@ -11,7 +11,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::collect::{Collector, EVENTS};
 use super::event::{Note, OwnLine};
@@ -32,6 +34,11 @@ const ENDED: &str = "ended";
 /// The points that a run had when it was opened again, as the record had them.
 const BASE: &str = "series.parquet";
 
+/// Points of a run that are kept in memory for whoever asks for them again.
+const MAX_HELD: usize = 200_000;
+
+/// How long whoever added to a run takes it for open without looking.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long a run to which nothing is written is taken for open.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long whoever serves a run has to record it when it ended.
@@ -110,6 +117,30 @@ fn recorded_series(workspace: &Workspace, run_id: &RunId) -> Result<Series, RunE
     tip.map_or_else(|| Ok(Series::new()), |tip| ledger::read_series(&workspace.repository, &tip, run_id))
 }
 
+/// Something that was added to a run's log.
+#[derive(Debug)]
+#[must_use = "it may be lost with a power cut until it was synced"]
+pub struct Added {
+    log: Appender,
+    folder: PathBuf,
+    is_kept: Arc<AtomicBool>,
+}
+
+impl Added {
+    /// Makes it survive a power cut, and all that was added to the run before. A run that was recorded meanwhile has it.
+    pub fn sync(&self) -> Result<(), RunError> {
+        if self.is_kept.load(Ordering::Acquire) {
+            return Ok(self.log.sync()?);
+        }
+        match live::keep(&self.folder) {
+            Err(_) if !self.folder.join(RECORD).exists() => return Ok(()),
+            kept => kept?,
+        }
+        self.is_kept.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
 /// A live run that is written to and looked at by somebody else than its command.
 ///
 /// One value is kept for a run: it remembers how far it read the logs.
@@ -119,6 +150,13 @@ pub struct ServedRun {
     start: Run,
     /// Only summaries of metrics: the points of a thousand runs would fill the memory.
     collector: Collector,
+    /// The points too, once somebody asked for them.
+    whole: Option<Collector>,
+    /// When something was added here last.
+    added: Option<Instant>,
+    /// Whether the record and the names of the run's files are known to be on the disk: then the log is all that has to
+    /// get there.
+    is_kept: Arc<AtomicBool>,
 }
 
 impl ServedRun {
@@ -141,16 +179,22 @@ impl ServedRun {
         Self::make(workspace, run, &files)
     }
 
+    fn new(folder: PathBuf, start: Run, is_kept: bool) -> Self {
+        let (collector, is_kept) = (Collector::short(&folder), Arc::new(AtomicBool::new(is_kept)));
+        Self { folder, start, collector, whole: None, added: None, is_kept }
+    }
+
     fn make(workspace: &Workspace, run: Run, marks: &[(&str, &[u8])]) -> Result<Self, RunError> {
-        let folder = live::make_served(workspace, &run, marks)?;
-        Ok(Self { collector: Collector::short(&folder), folder, start: run })
+        // The log is there from the start, so that its name is on the disk.
+        let folder = live::make_served(workspace, &run, &[marks, &[(EVENTS, b"")]].concat())?;
+        Ok(Self::new(folder, run, true))
     }
 
     /// Looks at a run that has a live folder; none where it has none.
     pub fn open(workspace: &Workspace, run_id: &RunId) -> Result<Option<Self>, RunError> {
         let folder = live::folder_of(workspace, run_id);
         let start = live::read_start(&folder, run_id)?;
-        Ok(start.map(|start| Self { collector: Collector::short(&folder), folder, start }))
+        Ok(start.map(|start| Self::new(folder, start, false)))
     }
 
     /// The ids of the runs that have a live folder.
@@ -196,14 +240,15 @@ impl ServedRun {
     /// The run as it stands, with all that its logs say by now.
     pub fn current(&mut self) -> Result<Run, RunError> {
         self.collector.advance(&mut |_| ())?;
-        let is_open = live::is_open(&self.folder);
+        // Who has just added to it need not look whether somebody does.
+        let is_open = self.added.is_some_and(|time| time.elapsed() < MOMENT) || live::is_open(&self.folder);
         Ok(as_it_stands(self.start.clone(), self.collector.content(), &self.folder, is_open))
     }
 
-    /// Adds to the run. It survives a power cut after [`ServedRun::sync`]. False if the run is not here any more.
-    pub fn add(&mut self, workspace: &Workspace, change: RunChange) -> Result<bool, RunError> {
+    /// Adds to the run. It survives a power cut when what is returned was synced. None if the run is not here any more.
+    pub fn add(&mut self, workspace: &Workspace, change: RunChange) -> Result<Option<Added>, RunError> {
         let is_served = self.is_served();
-        let Some(_turn) = self.turn(is_served)? else { return Ok(false) };
+        let Some(_turn) = self.turn(is_served)? else { return Ok(None) };
         if is_reopened(&self.folder) && !change.points.is_empty() {
             self.keep_base(workspace)?;
         }
@@ -214,13 +259,15 @@ impl ServedRun {
             |error: serde_json::Error| RunError::BadValue { what: format!("this cannot be logged: {error}") };
         let mut text = serde_json::to_vec(&line).map_err(unwritable)?;
         text.push(b'\n');
-        Appender::open(&self.folder.join(EVENTS))?.append(&text)?;
+        let log = Appender::open(&self.folder.join(EVENTS))?;
+        log.append(&text)?;
+        self.added = Some(Instant::now());
         match status {
             Some(RunStatus::Running) => files::remove_file(&self.folder.join(ENDED))?,
             Some(_) if is_served => files::publish(&self.folder.join(ENDED), b"", Durability::Buffered)?,
             _ => {}
         }
-        Ok(true)
+        Ok(Some(Added { log, folder: self.folder.clone(), is_kept: Arc::clone(&self.is_kept) }))
     }
 
     /// Adds an output, which is in the store, and does not return before that survives a power cut. False if the run is
@@ -228,7 +275,6 @@ impl ServedRun {
     pub(super) fn add_output(&self, output: &RunOutput) -> Result<bool, RunError> {
         let Some(_turn) = self.turn(self.is_served())? else { return Ok(false) };
         live::note_output(&self.folder, output)?;
-        Self::sync(&self.folder)?;
         Ok(true)
     }
 
@@ -259,22 +305,26 @@ impl ServedRun {
         Ok(files::publish(&base, &bytes, Durability::Synced)?)
     }
 
-    /// Makes all that was added to the run in `folder` survive a power cut.
-    pub fn sync(folder: &Path) -> Result<(), RunError> {
-        match fs::File::open(folder.join(EVENTS)) {
-            // It was recorded meanwhile, with all that was added.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            _ => Ok(Appender::open(&folder.join(EVENTS))?.sync()?),
+    /// The points of a metric, in the order in which they were logged.
+    ///
+    /// What was read for it stays in memory, up to [`MAX_HELD`] points, until [`ServedRun::let_go`]: the pages of MLflow's
+    /// own ask for a run that goes on again and again.
+    pub fn points(&mut self, workspace: &Workspace, metric: &str) -> Result<Vec<Point>, RunError> {
+        if is_reopened(&self.folder) {
+            let points = Collector::new(&self.folder).finish(&mut |_| ())?.take_series();
+            let mut points = with_base(workspace, &self.folder, &self.start.id, points)?;
+            return Ok(points.remove(metric).unwrap_or_default());
         }
+        let mut whole = self.whole.take().unwrap_or_else(|| Collector::new(&self.folder));
+        whole.advance(&mut |_| ())?;
+        let points = whole.content().points_of(metric);
+        self.whole = Some(whole).filter(|whole| whole.content().count() <= MAX_HELD);
+        Ok(points)
     }
 
-    /// The points of a metric, in the order in which they were logged.
-    pub fn points(&self, workspace: &Workspace, metric: &str) -> Result<Vec<Point>, RunError> {
-        let mut points = Collector::new(&self.folder).finish(&mut |_| ())?.take_series();
-        if is_reopened(&self.folder) {
-            points = with_base(workspace, &self.folder, &self.start.id, points)?;
-        }
-        Ok(points.remove(metric).unwrap_or_default())
+    /// Forgets the points that were read.
+    pub fn let_go(&mut self) {
+        self.whole = None;
     }
 
     /// Records the run and removes its folder; none if somebody else did.

@@ -154,6 +154,8 @@ fn run(index: usize, metrics: BTreeMap<String, MetricSummary>) -> Run {
         }],
         datasets: Vec::new(),
         outputs: if status == RunStatus::Finished { vec![output] } else { Vec::new() },
+        left_out: Default::default(),
+        followed: Default::default(),
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     }
 }

@@ -93,6 +93,7 @@ impl Fixture {
             user: "ada".to_owned(),
             host: "here".to_owned(),
             environment: BTreeMap::new(),
+            untracked: Vec::new(),
             supervision: Supervision::default(),
         };
         let live = LiveRun::start(&self.workspace, &launch).unwrap();

@@ -149,3 +149,14 @@ fn ends_that_are_on_the_wrong_side_are_told_before_anything_else() {
     assert!(unknown.stderr().contains("is not known: its run failed or did not log it"), "{unknown}");
     assert_eq!(sandbox.git_ml(&["bisect", "--metric", "a", "HEAD", "HEAD"]).exit_code(), 2);
 }
+
+#[test]
+fn each_run_of_a_search_has_a_port_for_mlflow() {
+    let sandbox = Sandbox::new();
+    let commits = history(&sandbox, |number| {
+        format!("test -n \"$MLFLOW_TRACKING_URI\" && test -n \"$MLFLOW_RUN_ID\" || exit 1\n{}", script(number))
+    });
+    let ends = [commits[3].as_str(), commits[5].as_str()];
+    let found = sandbox.git_ml(&[&BELOW[..], &ends, &["--json", "--", "sh", "train.sh"]].concat()).success().json();
+    assert_eq!(found["first_bad"][0]["commit"], commits[5].as_str());
+}

@@ -298,3 +298,24 @@ fn the_work_tree_can_be_kept() {
     assert!(Path::new(&place).exists(), "the next one leaves it alone");
     sandbox.git(&["worktree", "remove", "--force", &place]).success();
 }
+
+#[test]
+fn what_a_command_logs_through_mlflow_and_to_followed_files_is_compared_too() {
+    let sandbox = Sandbox::new();
+    let script = "test -n \"$MLFLOW_TRACKING_URI\" -a -n \"$MLFLOW_RUN_ID\" || exit 7; mkdir -p logs; \
+                  printf 'epoch,loss\\n0,0.5\\n1,0.25\\n' > logs/metrics.csv";
+    sandbox.git_ml(&["run", "--name", "one", "--csv-logs", "logs", "--", "sh", "-c", script]).success();
+    let verdict = sandbox.git_ml(&["reproduce", "one", "--json"]).success().json();
+    assert_eq!((&verdict["verdict"], &verdict["metrics_compared"]), (&"identical".into(), &1.into()));
+    let points = sandbox.git_ml(&["show", "@", "--metric", "loss", "--json"]).success().json();
+    assert_eq!(points.as_array().unwrap().len(), 2);
+    // A recipe's time holds as it does in `git ml run`.
+    sandbox.write("ml.toml", "[experiments.slow]\ncommand = 'test -e quick || sleep 60'\ntimeout = \"1s\"\n");
+    sandbox.write("quick", "");
+    sandbox.git(&["add", "ml.toml"]).success();
+    sandbox.git(&["commit", "-qm", "Slow"]).success();
+    sandbox.git_ml(&["trust"]).success();
+    sandbox.git_ml(&["run", "slow", "--name", "two"]).success();
+    let told = sandbox.git_ml(&["reproduce", "two"]).code(1);
+    assert!(told.stderr().contains("this time it was ended by SIGTERM"), "{told}");
+}

@@ -87,6 +87,64 @@ fn what_a_followed_file_had_when_the_wrapper_was_killed_is_recorded() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn gigabytes_of_output_are_cut_in_the_middle_and_take_no_memory() {
+    let sandbox = Sandbox::new();
+    // The largest that the wrapper was, and all that it kept, when the command has printed all.
+    let script = "echo first; head -c 2000000000 /dev/zero | tr '\\0' x; echo; echo last; \
+                  grep VmHWM /proc/$PPID/status > memory; du -sk $GIT_ML_RUN_DIR > disk";
+    let mut command = sandbox.git_ml_command();
+    command.args(["run", "--", "sh", "-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().unwrap().success());
+    let number = |file: &str| -> u64 {
+        let text = sandbox.read(file);
+        text.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+    };
+    assert!(number("memory") < 100 << 10, "{} KiB of memory", number("memory"));
+    assert!(number("disk") < 24 << 10, "{} KiB on the disk", number("disk"));
+    assert_eq!(shown(&sandbox)["status"], "finished");
+    let log = sandbox.git_ml(&["show", "@", "--log"]).success().stdout();
+    assert!(log.starts_with("first\n") && log.ends_with("x\nlast\n"));
+    let mark = log.lines().find(|line| line.starts_with("[git-ml: ")).expect("a mark");
+    let cut: usize = mark.split(' ').nth(1).unwrap().parse().unwrap();
+    assert_eq!(log.len() - mark.len() - 2 + cut, 2_000_000_000 + "first\n\nlast\n".len());
+    assert!(log.len() < 17 << 20);
+}
+
+#[test]
+fn what_git_does_not_track_is_named_and_comes_in_only_where_an_approved_file_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("new.py", "print(1)\n");
+    sandbox.write(".env", "TOKEN=x\n");
+    let told = sandbox.git_ml(&["run", "--", "true"]).success();
+    let expected = "warning: not in the run's snapshot: new.py (9 B), .env (8 B), which git does not track\n";
+    assert!(told.stderr().contains(expected), "{told}");
+    let run = shown(&sandbox);
+    assert_eq!((&run["dirty"], &run["left_out"]["untracked"][0]["path"]), (&false.into(), &"new.py".into()));
+    sandbox.write("ml.toml", "[run]\nuntracked = [\"*.py\", \".*\"]\n");
+    sandbox.commit("Settings");
+    let told = sandbox.git_ml(&["run", "--", "true"]).success();
+    assert!(told.stderr().contains("`untracked` of [run] is not used: ml.toml has not been approved"), "{told}");
+    sandbox.git_ml(&["trust"]).success();
+    let told = sandbox.git_ml(&["run", "--", "true"]).success();
+    assert!(told.stderr().contains("snapshot: .env (8 B), which"), "{told}");
+    let run = shown(&sandbox);
+    assert_eq!(run["dirty"], true);
+    let snapshot = run["snapshot"].as_str().unwrap();
+    let files = sandbox.git(&["ls-tree", "--name-only", snapshot]).success().stdout();
+    assert!(files.lines().any(|file| file == "new.py") && !files.contains(".env"), "{files}");
+    // It runs again with that code, and its own snapshot is the same.
+    sandbox.git_ml(&["run", "--name", "again", "--", "sh", "-c", "cat new.py"]).success();
+    sandbox.write("new.py", "print(2)\n");
+    sandbox.git_ml(&["reproduce", "again"]).success();
+    let tree = |run: &str| {
+        let snapshot = sandbox.git_ml(&["show", run, "--json"]).success().json()["snapshot"].clone();
+        sandbox.git(&["rev-parse", &format!("{}^{{tree}}", snapshot.as_str().unwrap())]).success().stdout()
+    };
+    assert_eq!(tree("@"), tree("again"));
+}
+
 #[test]
 fn the_surroundings_are_captured_and_arguments_are_parameters_when_asked() {
     let sandbox = Sandbox::new();
