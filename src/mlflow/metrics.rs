@@ -54,6 +54,16 @@ impl MetricMessage<'_> {
         Some((model_id, ModelMetric { name, value, step, time, run, dataset, dataset_digest }))
     }
 
+    /// Whether it is the run's latest point once more, said of a model. `log_model` does so with all metrics of a run, and
+    /// to the run that is nothing new.
+    fn is_linked_only(&self, run: &Run, key: &str, point: &Point) -> bool {
+        self.model_id.is_some()
+            && run.metrics.get(key).is_some_and(|known| {
+                (known.last_step, known.last_time, known.last.to_bits())
+                    == (point.step, point.time, point.value.to_bits())
+            })
+    }
+
     /// The point, with the metric's name; `path` is where it stands in the request.
     fn point(&self, path: &str) -> Result<(&str, Point), ApiError> {
         let at = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
@@ -94,6 +104,9 @@ pub(super) fn log_metric(server: &Server, call: &Call) -> Result<Reply, ApiError
     let (key, point) = message.metric.point("")?;
     server.tracking.change(run_id, &mut |run| {
         check_run_active(server, run)?;
+        if message.metric.is_linked_only(run, key, &point) {
+            return Ok(None);
+        }
         let mut change = RunChange::default();
         change.add_point(key, point);
         Ok(Some(change))
@@ -161,10 +174,14 @@ pub(super) fn log_batch(server: &Server, call: &Call) -> Result<Reply, ApiError>
     let metrics = message.metrics.as_deref().unwrap_or_default();
     let (params, tags) = (&message.params, &message.tags);
     let mut change = RunChange::default();
+    let mut linked = Vec::new();
     for (index, metric) in metrics.iter().enumerate() {
         // The path is made only where something is wrong, which is found by asking once more.
         let (key, point) = metric.point("").or_else(|_| metric.point(&format!("metrics[{index}]")))?;
-        change.add_point(key, point);
+        match metric.model_id {
+            Some(_) => linked.push((metric, key, point)),
+            None => change.add_point(key, point),
+        }
     }
     for (index, param) in params.iter().enumerate() {
         let path = format!("params[{index}].key");
@@ -184,6 +201,11 @@ pub(super) fn log_batch(server: &Server, call: &Call) -> Result<Reply, ApiError>
         check_run_active(server, run)?;
         check_unchanged(run, &change.params)?;
         let mut change = change.clone();
+        for (metric, key, point) in &linked {
+            if !metric.is_linked_only(run, key, point) {
+                change.add_point(key, *point);
+            }
+        }
         change.params.retain(|(key, _)| !run.params.contains_key(key));
         Ok((change != RunChange::default()).then_some(change))
     })?;
@@ -256,8 +278,15 @@ fn by_value(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
-fn by_time(points: &mut [Point]) {
+fn by_time(points: &mut Vec<Point>) {
     points.sort_by(|a, b| (a.time, a.step).cmp(&(b.time, b.step)).then_with(|| by_value(a.value, b.value)));
+    forget_repeats(points);
+}
+
+/// Leaves one of points that follow each other and are the same in all. A client that had no answer sends a batch once
+/// more, and some log a value twice; MLflow's own server keeps such a point once.
+fn forget_repeats(points: &mut Vec<Point>) {
+    points.dedup_by(|a, b| (a.step, a.time, a.value.to_bits()) == (b.step, b.time, b.value.to_bits()));
 }
 
 pub(super) fn history(server: &Server, call: &Call) -> Result<Reply, ApiError> {
@@ -368,6 +397,7 @@ pub(super) fn history_bulk_interval(server: &Server, call: &Call) -> Result<Repl
         let mut points = server.tracking.points(run_id, key)?;
         points.retain(|point| steps.contains(&point.step));
         points.sort_by(|a, b| (a.step, a.time).cmp(&(b.step, b.time)).then_with(|| by_value(a.value, b.value)));
+        forget_repeats(&mut points);
         found.extend(sample(&points, wanted).into_iter().map(|point| (run_id.as_str(), point)));
     }
     let metrics = found.iter().map(|(run_id, point)| form(key, Some(run_id), point)).collect();
@@ -402,5 +432,13 @@ mod tests {
         assert_eq!(steps(1), [9]);
         assert_eq!(steps(10).len(), 10);
         assert_eq!(steps(99).len(), 10);
+    }
+
+    #[test]
+    fn a_point_that_was_sent_twice_is_one_point() {
+        let point = |step, value| Point { step, time: Timestamp::UNIX_EPOCH, value };
+        let mut points = vec![point(1, 0.5), point(2, f64::NAN), point(1, 0.5), point(1, 0.25), point(2, f64::NAN)];
+        by_time(&mut points);
+        assert_eq!(points.iter().map(|point| point.step).collect::<Vec<_>>(), [1, 1, 2]);
     }
 }

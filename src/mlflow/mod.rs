@@ -68,7 +68,7 @@ use self::http::{Access, Reply};
 use self::shelf::Shelf;
 use self::tracking::Tracking;
 use crate::id::RunId;
-use crate::run::{RunError, RunStatus};
+use crate::run::{RunError, RunStatus, Uploads};
 use crate::track::{TrackError, Workspace};
 
 /// The version of MLflow whose protocol this is: clients ask for it to know what a server can do.
@@ -171,7 +171,10 @@ impl Opened {
         let shared = Arc::clone(&server);
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || shared.tracking.record_ended())
+            .spawn(move || {
+                Uploads::sweep(&shared.workspace, &shared.author());
+                shared.tracking.record_ended();
+            })
             .map_err(ServeError::Start)?;
         Ok(Self { server, recorder })
     }

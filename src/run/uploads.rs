@@ -30,6 +30,8 @@ const LOCK: &str = "artifacts.lock";
 const MODEL_FILE: &str = "MLmodel";
 /// How long an upload may be in the making before it is litter.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long nothing may be uploaded to a model that is not complete before its client is taken for gone.
+const MODEL_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What files are uploaded to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +82,9 @@ impl<'w> Uploads<'w> {
         Ok(folder)
     }
 
-    /// Removes drafts that nobody has worked on for a day.
-    pub fn sweep(workspace: &Workspace) {
+    /// Removes drafts that nobody has worked on for a day, and ends the models that nobody has for a week.
+    pub fn sweep(workspace: &'w Workspace, author: &Identity) {
+        Self::end_forgotten(workspace, author);
         let Ok(folder) = Self::drafts(workspace) else { return };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -90,6 +93,28 @@ impl<'w> Uploads<'w> {
                 // What cannot be removed now is found next time.
                 let path = entry.path();
                 let _ = if path.is_dir() { files::remove_dir_all(&path) } else { files::remove_file(&path) };
+            }
+        }
+    }
+
+    /// Takes models for failed whose client began to upload them and never came back. What it did upload becomes their
+    /// artifact, since it is all there is of them.
+    fn end_forgotten(workspace: &'w Workspace, author: &Identity) {
+        for entry in fs::read_dir(live::live_root(workspace)).into_iter().flatten().flatten() {
+            let Some(model_id) = entry.file_name().to_str().and_then(|name| name.parse::<LoggedModelId>().ok()) else {
+                continue;
+            };
+            let times = WalkDir::new(entry.path()).into_iter().flatten();
+            let newest = times.filter_map(|file| file.metadata().ok()?.modified().ok()).max();
+            let age = newest.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
+            if age > MODEL_PATIENCE {
+                // What cannot be ended now is found next time.
+                let _ =
+                    Self::new(workspace, Owner::Model(model_id), author.clone()).complete(&model_id, &mut |model| {
+                        if model.status == ModelStatus::Pending {
+                            model.status = ModelStatus::Failed;
+                        }
+                    });
             }
         }
     }

@@ -17,6 +17,21 @@ fn python() -> Option<PathBuf> {
     Some(Path::new(String::from_utf8(known.stdout).unwrap().trim()).join("bin/python"))
 }
 
+/// The same with modules that only some machines have, such as `torch`; none where one is missing, which is said.
+fn python_with(modules: &[&str]) -> Option<PathBuf> {
+    let python = match std::env::var_os("GIT_ML_TEST_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None => python()?,
+    };
+    let import = format!("import mlflow, {}", modules.join(", "));
+    let known = Command::new(&python).args(["-c", &import]).stderr(Stdio::null()).status().unwrap();
+    if !known.success() {
+        eprintln!("skipped: the Python in GIT_ML_TEST_PYTHON has not all of mlflow, {}", modules.join(", "));
+        return None;
+    }
+    Some(python)
+}
+
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/mlflow").join(name)
 }
@@ -147,4 +162,53 @@ fn autologging_and_system_metrics_arrive() {
     assert!(run["outputs"].as_array().unwrap().iter().any(|output| output["type"] == "model"), "{run:#}");
     let runs = sandbox.git_ml(&["log", "--json"]).success().json();
     assert_eq!(runs.as_array().unwrap().len(), 3, "the search and its two candidates");
+}
+
+#[test]
+fn models_of_pytorch_are_logged_registered_and_loaded_by_alias() {
+    let Some(python) = python_with(&["torch"]) else { return };
+    let sandbox = sandbox();
+    let output = sandbox.git_ml(&["run", "--", python.to_str().unwrap(), script("torch_models.py").to_str().unwrap()]);
+    let run_id = run_id(&output.success());
+    let run = sandbox.git_ml(&["show", &run_id, "--json"]).success().json();
+    assert_eq!((&run["params"]["optimizer"], &run["status"]), (&"Adam".into(), &"finished".into()));
+    let points = sandbox.git_ml(&["show", &run_id, "--metric", "loss", "--json"]).success().json();
+    assert_eq!(points.as_array().unwrap().len(), 20);
+    assert_eq!(outputs(&run), ["checkpoint", "net", "states"]);
+    let version = sandbox.git_ml(&["model", "show", "Net@production", "--json"]).success().json();
+    let net = run["outputs"].as_array().unwrap().iter().find(|output| output["name"] == "net").unwrap();
+    assert_eq!((&version["run"], &version["id"]), (&run_id.as_str().into(), &net["id"]));
+    sandbox.git_ml(&["verify", "--all"]).success();
+}
+
+#[test]
+fn autologging_of_lightning_arrives() {
+    let Some(python) = python_with(&["torch", "lightning"]) else { return };
+    let sandbox = sandbox();
+    let script = script("lightning_autolog.py");
+    let output = sandbox.git_ml(&["run", "--", python.to_str().unwrap(), script.to_str().unwrap()]);
+    let run_id = run_id(&output.success());
+    let run = sandbox.git_ml(&["show", &run_id, "--json"]).success().json();
+    assert_eq!((&run["params"]["optimizer_name"], &run["params"]["epochs"]), (&"SGD".into(), &"3".into()));
+    assert!(run["metrics"]["train_loss_epoch"]["last"].is_number(), "{run:#}");
+    assert!(run["outputs"].as_array().unwrap().iter().any(|output| output["type"] == "model"), "{run:#}");
+}
+
+#[test]
+fn a_file_is_sent_and_fetched_in_parts() {
+    let Some(python) = python() else { return };
+    let mut sandbox = sandbox();
+    // The client's own bounds are for files of more than 500 MB.
+    for (name, value) in [
+        ("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "true"),
+        ("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", "5242880"),
+        ("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", "5242880"),
+        ("LARGE_BYTES", "24000000"),
+    ] {
+        sandbox.set_env(name, value);
+    }
+    let output = sandbox.git_ml(&["run", "--", python.to_str().unwrap(), script("large.py").to_str().unwrap()]);
+    let run_id = run_id(&output.success());
+    let run = sandbox.git_ml(&["show", &run_id, "--json"]).success().json();
+    assert_eq!(run["outputs"][0]["bytes"], 24_000_000);
 }

@@ -448,3 +448,126 @@ fn the_command_of_a_run_logs_to_its_own_run() {
     assert_eq!(nested["status"], "finished", "it ends with the command");
     assert_eq!(nested["metrics"]["x"]["last"], 1.0);
 }
+
+/// The names of a run's files.
+fn files_of(server: &Server, run_id: &str) -> Vec<String> {
+    let (status, answer) = server.get(&format!("artifacts/list?run_id={run_id}"));
+    assert_eq!(status, 200, "{answer}");
+    let files = answer["files"].as_array().cloned().unwrap_or_default();
+    files.iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_of_an_upload_leaves_no_half_of_a_file() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let run_id = server.begin_run(&json!({}));
+    let put = |server: &Server, path: &str, length: usize, body: &[u8]| {
+        let address = &server.address;
+        let request = format!(
+            "PUT /api/2.0/mlflow-artifacts/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&[request.as_bytes(), body].concat()).unwrap();
+        stream
+    };
+    let answer = |mut stream: TcpStream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        text
+    };
+    let half = vec![7; 1 << 20];
+    let place = format!("artifacts/0/{run_id}/artifacts/weights.bin");
+    let _open = put(&server, &place, half.len() * 2, &half);
+    let drafts = || std::fs::read_dir(sandbox.path(".git/ml/uploads")).map_or(0, Iterator::count);
+    wait_for("the draft", || drafts() == 1);
+    // And one in parts, of which the first is here.
+    let mpu = format!("/api/2.0/mlflow-artifacts/mpu/create/0/{run_id}/artifacts");
+    let post = |server: &Server, path: &str, body: &Value| {
+        let (address, body) = (&server.address, body.to_string());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (status, answer) = server.raw(request.as_bytes());
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice::<Value>(&answer).unwrap()
+    };
+    let created = post(&server, &mpu, &json!({"path": "parts.bin", "num_parts": 2}));
+    let upload_id = created["upload_id"].as_str().unwrap();
+    let part = |server: &Server, number: usize, bytes: &[u8]| {
+        let text = answer(put(server, &format!("mpu/part/{upload_id}/{number}"), bytes.len(), bytes));
+        let etag = text.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().trim_matches('"').to_owned();
+        json!({"part_number": number, "etag": etag})
+    };
+    let first = part(&server, 1, b"one ");
+    drop(server);
+
+    let server = Server::start(&sandbox, &[]);
+    assert!(files_of(&server, &run_id).is_empty());
+    // What was here of the parts still is, so the client can go on.
+    let second = part(&server, 2, b"two");
+    let complete = mpu.replace("create", "complete");
+    post(&server, &complete, &json!({"path": "parts.bin", "upload_id": upload_id, "parts": [first, second]}));
+    answer(put(&server, &place, half.len(), &half));
+    assert_eq!(files_of(&server, &run_id), ["parts.bin", "weights.bin"]);
+    server.ok("runs/update", &json!({"run_id": run_id, "status": "FINISHED"}));
+    server.stop();
+    assert_eq!(sandbox.git_ml(&["cat", &format!("run:{run_id}:parts.bin")]).success().stdout(), "one two");
+    let sizes: Vec<Value> =
+        shown(&sandbox, &run_id)["outputs"].as_array().unwrap().iter().map(|output| output["bytes"].clone()).collect();
+    assert_eq!(sizes, [7, 1 << 20]);
+}
+
+#[test]
+fn two_servers_of_one_repository_see_and_keep_what_either_is_told() {
+    let sandbox = Sandbox::new();
+    let servers = [Server::start(&sandbox, &[]), Server::start(&sandbox, &[])];
+    let run_id = servers[0].begin_run(&json!({"run_name": "shared"}));
+    let (mine, id) = (&servers, run_id.as_str());
+    std::thread::scope(|scope| {
+        for (number, server) in mine.iter().enumerate() {
+            scope.spawn(move || {
+                for step in 0..30 {
+                    let metrics = [point(&format!("of-{number}"), step, step), point("both", step, step)];
+                    server.ok("runs/log-batch", &json!({"run_id": id, "metrics": metrics}));
+                    let param = json!({"run_id": id, "key": format!("p{number}-{step}"), "value": "x"});
+                    server.ok("runs/log-parameter", &param);
+                }
+                let model = format!("model-{number}");
+                server.ok("registered-models/create", &json!({"name": model}));
+            });
+        }
+    });
+    for server in &servers {
+        let run = server.run(&run_id);
+        assert_eq!(run["data"]["params"].as_array().unwrap().len(), 60);
+        assert_eq!((server.history(&run_id, "of-0").len(), server.history(&run_id, "of-1").len()), (30, 30));
+        // Both logged the same points, which are there once for a client.
+        assert_eq!(server.history(&run_id, "both").len(), 30);
+    }
+    servers[1].ok("runs/update", &json!({"run_id": run_id, "status": "FINISHED"}));
+    assert_eq!(servers[0].run(&run_id)["info"]["status"], "FINISHED");
+    wait_for("the record", || live(&sandbox) == 0);
+    // The other one changes what this one recorded, and the other way round.
+    servers[0].ok("runs/set-tag", &json!({"run_id": run_id, "key": "by", "value": "the first"}));
+    servers[1].ok("runs/log-batch", &json!({"run_id": run_id, "metrics": [point("of-1", 30, 30)]}));
+    for server in &servers {
+        wait_for("the change", || {
+            let (_, found) = server.post(
+                "runs/search",
+                &json!({"experiment_ids": ["0"], "filter": "tags.by = 'the first' and metrics.`of-1` = 30"}),
+            );
+            found["runs"].as_array().is_some_and(|runs| runs.len() == 1)
+        });
+        let (_, models) = server.get("registered-models/search");
+        assert_eq!(models["registered_models"].as_array().unwrap().len(), 2);
+    }
+    servers.into_iter().for_each(Server::stop);
+    assert_eq!(
+        sandbox.git_ml(&["show", &run_id, "--metric", "both", "--json"]).success().json().as_array().unwrap().len(),
+        60
+    );
+    sandbox.git_ml(&["verify", "--all"]).success();
+}
