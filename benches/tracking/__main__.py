@@ -47,6 +47,9 @@ def main():
                 say(f"{name}: {options.runs} runs")
                 figures[name] = measure_server(start, options, folder / name, replay, records)
         lines = server_rows(figures, options.runs)
+        if "client" in options.rows:
+            say("MLflow's own client")
+            lines += measure_client(options, folder)
         if "log" in options.rows:
             say("GIT_ML_LOG")
             lines.append(measure_log(options, folder))
@@ -72,17 +75,19 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--git-ml", type=Path, help="which git-ml [default: target/release/git-ml, then the PATH]")
     parser.add_argument("--mlflow", type=Path, help="which mlflow [default: that of scripts/trackers, then the PATH]")
+    parser.add_argument("--python", type=Path, help="a Python with MLflow's client [default: that of scripts/mlflow]")
     parser.add_argument("--dvc", type=Path, help="which dvc [default: that of scripts/dvc, then the PATH]")
     parser.add_argument("--synthetic", type=Path, help="the example synthetic_repo [default: target/release/examples]")
     parser.add_argument("--runs", type=int, default=1000, help="runs that are logged to each server")
     parser.add_argument("--servers", type=lambda text: text.split(","), default=["MLflow", "git-ml"], help="which servers")
-    parser.add_argument("--rows", type=lambda text: text.split(","), default=["server", "log", "wrapper", "query"])
+    parser.add_argument("--rows", type=lambda text: text.split(","), default=["server", "client", "log", "wrapper", "query"])
     parser.add_argument("--dir", type=Path, default=None, help="where all of it happens")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     options = parser.parse_args()
     options.git_ml = find(options.git_ml, TOP / "target/release/git-ml", "git-ml")
     cache = Path(os.environ.get("GIT_ML_TEST_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "git-ml")
     options.mlflow = find(options.mlflow, cache / "trackers/bin/mlflow", "mlflow")
+    options.python = options.python or cache / "mlflow/bin/python"
     options.dvc = find(options.dvc, cache / "dvc/bin/dvc", "dvc")
     options.synthetic = find(options.synthetic, TOP / "target/release/examples/synthetic_repo", "synthetic_repo")
     if options.git_ml is None:
@@ -296,6 +301,41 @@ def seconds(value):
 
 def mebibytes(value):
     return f"{value / 2**20:.0f} MiB"
+
+
+# MLflow's own client.
+
+
+def measure_client(options, folder):
+    """What the client waits for the server, as a part of all the time that a script's logging takes."""
+    if not options.python.exists():
+        say("MLflow's client is not there, and its rows are left out: scripts/mlflow install")
+        return []
+    place, port = folder / "client", free_port()
+    server = start_git_ml(options, place, port)
+    lines = []
+    try:
+        wait_until_ready(port, server, time.perf_counter() + 60)
+        for kind, what in (
+            ("batch", "50 runs of 10 parameters and 10 metrics × 100 steps by `log_batch`"),
+            ("single", "2,000 `mlflow.log_metric`"),
+            ("background", "the same with `synchronous=False`"),
+        ):
+            command = [options.python, HERE / "client.py", kind]
+            before = processor_seconds(server.pid)
+            settings = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+            done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=True)
+            taken = json.loads(done.stdout.strip().splitlines()[-1])
+            processor = processor_seconds(server.pid) - before
+            # Requests in the background overlap, so what they wait for is no part of the whole.
+            share = processor if kind == "background" else taken["waiting_s"]
+            words = "processor time" if kind == "background" else "waiting"
+            ours = f"{seconds(share)} of {seconds(taken['wall_s'])} {words}: {share / taken['wall_s']:.1%}"
+            lines.append([f"MLflow's client, {what}: the server's share", "", ours, "", "under 10 %"])
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    return lines
 
 
 # Without a server.
