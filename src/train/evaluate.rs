@@ -182,6 +182,7 @@ fn launch(
         user: options.user.clone(),
         host: options.host.clone(),
         environment: capture_environment(),
+        untracked: Vec::new(),
         supervision: Supervision::default(),
     })
 }
