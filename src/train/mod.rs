@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: nothing here names tch; the worker (`src/bin/git-ml-torch`) does, and nothing else.
 
+pub mod classic;
 pub mod data;
 mod evaluate;
 pub mod evaluation;

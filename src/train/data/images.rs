@@ -36,7 +36,7 @@ pub(super) fn fit(count: usize, size: usize) -> bool {
 
 impl Images {
     /// Images from their pixels, `[N, H, W, C]`, with 1 or 3 channels; divided by `scale` they are in 0..=1.
-    pub(super) fn new(height: usize, width: usize, channels: usize, scale: f32, pixels: Vec<u8>) -> Self {
+    pub(in crate::train) fn new(height: usize, width: usize, channels: usize, scale: f32, pixels: Vec<u8>) -> Self {
         Self { height, width, channels, scale, content: Content::Pixels(pixels) }
     }
 
