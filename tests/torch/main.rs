@@ -5,6 +5,7 @@
 #[path = "../it/sandbox.rs"]
 mod sandbox;
 
+mod classic;
 mod evaluation;
 mod images;
 mod models;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::images::{example_files, gzip, idx};
 use crate::sandbox::{Output, Sandbox};
 
-const WORKER: &str = env!("CARGO_BIN_EXE_git-ml-torch");
+pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_git-ml-torch");
 const CONFIG: &str = "
 [experiments.cnn]
 model = \"cnn\"

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_ml::store::Store;
-use git_ml::train::data::{Dataset, Inputs, Source, TEST, VALIDATION};
+use git_ml::train::data::{Dataset, Inputs, Source, Split, TEST, VALIDATION};
 use git_ml::train::{DataSource, Job, PROTOCOL_VERSION};
 use serde::de::DeserializeOwned;
 use tch::{Cuda, Device, Tensor, no_grad};
@@ -16,7 +16,7 @@ use crate::log::RunLog;
 use crate::models::{Mode, ModelSource};
 use crate::stop::Stop;
 use crate::training::{self, Task};
-use crate::{evaluate, say};
+use crate::{classic, evaluate, say};
 
 /// Bytes that a job file may have.
 const MAX_JOB: u64 = 1 << 20;
@@ -26,23 +26,12 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
     let job: Job = read_job(place)?;
     let recipe = &job.recipe;
     let Some(training) = &recipe.training else {
-        return Err(Failure::new(format!("the model `{}` cannot be trained yet", recipe.model.name())));
+        let (data, split) = read_data(&job)?;
+        return classic::train(&job, &data, &split, log);
     };
     let device = device(&training.device)?;
     let source = ModelSource::find(&job)?;
-    let data = Arc::new(Dataset::read(&data_source(&job.store, &job.data)?, &recipe.data)?);
-    let split = data.split(&recipe.data, recipe.seed)?;
-    say(&format!(
-        "{}: {} {} in {} classes, {} to train on, {} for validation, {} for the test",
-        recipe.data.data,
-        data.len(),
-        what(&data.inputs),
-        data.classes.len(),
-        split.train().len(),
-        split.validation().len(),
-        split.test().len(),
-    ));
-
+    let (data, split) = read_data(&job)?;
     let stop = Stop::listen()?;
     let task = Task {
         recipe,
@@ -74,6 +63,24 @@ pub(crate) fn train(place: &Path, log: &mut RunLog) -> Result<()> {
         validation: validation.as_ref(),
         test: &test,
     })
+}
+
+/// The data, and how it is divided.
+fn read_data(job: &Job) -> Result<(Arc<Dataset>, Split)> {
+    let recipe = &job.recipe;
+    let data = Arc::new(Dataset::read(&data_source(&job.store, &job.data)?, &recipe.data)?);
+    let split = data.split(&recipe.data, recipe.seed)?;
+    say(&format!(
+        "{}: {} {} in {} classes, {} to train on, {} for validation, {} for the test",
+        recipe.data.data,
+        data.len(),
+        what(&data.inputs),
+        data.classes.len(),
+        split.train().len(),
+        split.validation().len(),
+        split.test().len(),
+    ));
+    Ok((data, split))
 }
 
 /// What a data set has, in words.

@@ -4,6 +4,7 @@
 //! `git_ml::train::EvaluateJob`): `git ml train` starts it, and it can be started by hand just as well.
 
 mod artifact;
+mod classic;
 mod evaluate;
 mod failure;
 mod figures;

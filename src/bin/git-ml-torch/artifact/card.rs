@@ -231,7 +231,8 @@ fn architecture(config: &ModelConfig) -> String {
     }
 }
 
-fn class_row(class: &ClassReport) -> String {
+/// The row of a class in the table of test results.
+pub(crate) fn class_row(class: &ClassReport) -> String {
     let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
     let name = class.name.replace('|', "\\|");
     let (precision, recall, f1) = (shown(class.precision), shown(class.recall), shown(class.f1));

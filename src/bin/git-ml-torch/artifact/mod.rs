@@ -8,7 +8,8 @@ mod module;
 mod predictions;
 mod results;
 
-pub(crate) use results::Results;
+pub(crate) use card::class_row;
+pub(crate) use results::{Results, write as write_results};
 
 use std::path::Path;
 
@@ -40,35 +41,35 @@ pub(crate) struct Parts<'t> {
 
 /// Makes the job's output folder, which appears whole or not at all.
 pub(crate) fn write(parts: &Parts<'_>) -> Result<()> {
-    let output = &parts.job.output;
+    write_folder(&parts.job.output, |folder| {
+        parts.trained.weights.save(folder.join("model.safetensors"))?;
+        module::write(parts.trained, &folder.join("model.pt"))?;
+        let model_file = model_file(parts);
+        publish(folder, "model.toml", to_toml(&model_file)?.as_bytes())?;
+        publish(folder, "split.json", parts.split.to_json().as_bytes())?;
+        publish(folder, "README.md", card::card(parts, &model_file).as_bytes())?;
+        let Parts { data, validation, test, .. } = *parts;
+        write_results(&Results { data, history: &parts.trained.history, validation, evaluation: test }, folder)
+    })
+}
+
+/// Makes the folder `output` of what `fill` writes: it appears whole or not at all.
+pub(crate) fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = output.with_extension("partial");
     files::remove_dir_all(&folder)?;
     files::create_dir_all(&folder)?;
-
-    parts.trained.weights.save(folder.join("model.safetensors"))?;
-    module::write(parts.trained, &folder.join("model.pt"))?;
-    let model_file = model_file(parts);
-    let model_toml =
-        toml::to_string(&model_file).map_err(|error| Failure::new(format!("cannot write model.toml: {error}")))?;
-    publish(&folder, "model.toml", model_toml.as_bytes())?;
-    publish(&folder, "split.json", parts.split.to_json().as_bytes())?;
-    publish(&folder, "README.md", card::card(parts, &model_file).as_bytes())?;
-    let Parts { data, validation, test, .. } = *parts;
-    results::write(&Results { data, history: &parts.trained.history, validation, evaluation: test }, &folder)?;
+    fill(&folder)?;
     rename(&folder, output)
 }
 
-/// Makes the folder of an evaluation, which appears whole or not at all.
-pub(crate) fn write_results(results: &Results<'_>, output: &Path) -> Result<()> {
-    let folder = output.with_extension("partial");
-    files::remove_dir_all(&folder)?;
-    files::create_dir_all(&folder)?;
-    results::write(results, &folder)?;
-    rename(&folder, output)
-}
-
-fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+/// Writes a file of the artifact.
+pub(crate) fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     Ok(files::publish(&folder.join(name), bytes, Durability::Buffered)?)
+}
+
+/// The text of `model.toml`.
+pub(crate) fn to_toml(model_file: &ModelFile) -> Result<String> {
+    toml::to_string(model_file).map_err(|error| Failure::new(format!("cannot write model.toml: {error}")))
 }
 
 #[allow(clippy::disallowed_methods, reason = "a folder of finished files is published, which `files` has no need of")]
@@ -122,11 +123,7 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
         shape,
         layout: layout.to_owned(),
     };
-    let file = |file: &git_ml::train::data::DataFile| FileSpec {
-        name: file.name.clone(),
-        bytes: file.bytes,
-        blake3: file.digest,
-    };
+    let (trained_on, split) = provenance(job, data, split);
     let shape = [&[-1], trained.form.shape.input.as_slice()].concat();
     ModelFile {
         format: 1,
@@ -143,36 +140,58 @@ fn model_file(parts: &Parts<'_>) -> ModelFile {
             _ => tensor("numbers", shape, "NC"),
         },
         output: tensor("logits", vec![-1, trained.form.shape.classes], "NC"),
-        preprocessing: Preprocessing {
-            channels: match &data.inputs {
-                Inputs::Images(images) if images.channels() == 1 => Some(Channels::Grey),
-                Inputs::Images(_) => Some(Channels::Rgb),
-                _ => None,
-            },
-            resize: job.recipe.data.image_size,
-            divide_by: trained.form.scale,
-        },
+        preprocessing: preprocessing(job, data, trained.form.scale),
         built_in_normalization: Normalization {
             mean: trained.statistics.mean.clone(),
             deviation: trained.statistics.deviation.clone(),
         },
         made_from: parts.source.map(ModelSource::spec),
-        data: TrainedOn {
-            path: job.recipe.data.data.clone(),
-            artifact: match &job.data {
-                DataSource::Artifact(id) => Some(*id),
-                DataSource::Path(_) => None,
-            },
-            files: data.files.iter().map(file).collect(),
-        },
-        split: SplitSpec {
-            train: split.train().len() as u64,
-            validation: split.validation().len() as u64,
-            test: split.test().len() as u64,
-            test_from: if data.given.contains_key("test") { "files" } else { "stratified" }.to_owned(),
-            digest: split.digest(),
-        },
+        data: trained_on,
+        split,
         recipe: job.recipe.clone(),
-        versions: Versions { git_ml: env!("CARGO_PKG_VERSION").to_owned(), libtorch: LIBTORCH_VERSION.to_owned() },
+        versions: versions(),
     }
+}
+
+/// What a model was trained on, and how that was divided.
+pub(crate) fn provenance(job: &Job, data: &Dataset, split: &Split) -> (TrainedOn, SplitSpec) {
+    let file = |file: &git_ml::train::data::DataFile| FileSpec {
+        name: file.name.clone(),
+        bytes: file.bytes,
+        blake3: file.digest,
+    };
+    let trained_on = TrainedOn {
+        path: job.recipe.data.data.clone(),
+        artifact: match &job.data {
+            DataSource::Artifact(id) => Some(*id),
+            DataSource::Path(_) => None,
+        },
+        files: data.files.iter().map(file).collect(),
+    };
+    let spec = SplitSpec {
+        train: split.train().len() as u64,
+        validation: split.validation().len() as u64,
+        test: split.test().len() as u64,
+        test_from: if data.given.contains_key("test") { "files" } else { "stratified" }.to_owned(),
+        digest: split.digest(),
+    };
+    (trained_on, spec)
+}
+
+/// What has to be done to files before the model gets what is in them.
+pub(crate) fn preprocessing(job: &Job, data: &Dataset, divide_by: f64) -> Preprocessing {
+    Preprocessing {
+        channels: match &data.inputs {
+            Inputs::Images(images) if images.channels() == 1 => Some(Channels::Grey),
+            Inputs::Images(_) => Some(Channels::Rgb),
+            _ => None,
+        },
+        resize: job.recipe.data.image_size,
+        divide_by,
+    }
+}
+
+/// What makes models here.
+pub(crate) fn versions() -> Versions {
+    Versions { git_ml: env!("CARGO_PKG_VERSION").to_owned(), libtorch: LIBTORCH_VERSION.to_owned() }
 }

@@ -14,6 +14,7 @@ use tch::Device;
 use super::saved::Saved;
 use super::{Evaluation, predict};
 use crate::artifact::{self, Results};
+use crate::classic;
 use crate::failure::{Failure, Result};
 use crate::input::InputForm;
 use crate::job::{data_source, read_job, what};
@@ -43,19 +44,29 @@ pub(crate) fn evaluate(place: &Path, log: &mut RunLog) -> Result<()> {
     let data = Arc::new(data);
     say(&format!("{}: {} {} in {part}", job.data_path, indexes.len(), what(&data.inputs)));
 
-    let mut form = InputForm::new(&data, Device::Cpu, false)?;
+    let predictions = match recipe.training {
+        Some(_) => predict_by_network(&job, &saved, &data, &indexes, log)?,
+        None => classic::predict(&saved.classifier()?, &data, &indexes)?,
+    };
+    let evaluation = Evaluation::tell(&part, &data, predictions, log)?;
+    let results = Results { data: &data, history: &[], validation: None, evaluation: &evaluation };
+    artifact::write_folder(&job.output, |folder| artifact::write_results(&results, folder))
+}
+
+fn predict_by_network(
+    job: &EvaluateJob,
+    saved: &Saved,
+    data: &Arc<Dataset>,
+    indexes: &[u32],
+    log: &mut RunLog,
+) -> Result<Predictions> {
+    let mut form = InputForm::new(data, Device::Cpu, false)?;
     // What is brightest in other data is no reason to divide by another number.
     form.scale = saved.file.preprocessing.divide_by;
     check_input(&form, &saved.file, &job.data_path)?;
     let network = saved.network(&form.shape)?;
     let mut progress = Watch::new(indexes.len());
-    let predictions =
-        predict(&|inputs| network.forward(inputs), &form, &data, &indexes, |done| log.progress(|| progress.at(done)))?;
-    let evaluation = Evaluation::tell(&part, &data, predictions, log)?;
-    artifact::write_results(
-        &Results { data: &data, history: &[], validation: None, evaluation: &evaluation },
-        &job.output,
-    )
+    predict(&|inputs| network.forward(inputs), &form, data, indexes, |done| log.progress(|| progress.at(done)))
 }
 
 /// The parts of the data by name: of the model's own data as they were when it was trained, of other data those that

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use git_ml::id::ArtifactId;
 use git_ml::store::{Manifest, Store};
+use git_ml::train::classic::Classifier;
 use git_ml::train::recipe::ModelConfig;
 use git_ml::train::{ModelFile, ModelFileError};
 use safetensors::{Dtype, SafeTensors};
@@ -17,6 +18,7 @@ use crate::models::{Mode, Model, ModelSource, Shape, Statistics};
 const MAX_WEIGHTS: u64 = 1 << 33;
 const WEIGHTS: &str = "model.safetensors";
 const MODULE: &str = "model.pt";
+const VOCABULARY: &str = "vocabulary.json";
 
 /// A model artifact.
 pub(super) struct Saved {
@@ -52,6 +54,13 @@ impl Saved {
 
     fn require(&self, name: &str) -> Result<Vec<u8>> {
         self.read(name)?.ok_or_else(|| Failure::new(format!("the model has no {name}")))
+    }
+
+    /// The classifier that learnt without libtorch.
+    pub(super) fn classifier(&self) -> Result<Classifier> {
+        let vocabulary = self.read(VOCABULARY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let ModelFile { architecture, classes, .. } = &self.file;
+        Ok(Classifier::load(architecture, classes.len(), &self.require(WEIGHTS)?, vocabulary.as_deref())?)
     }
 
     /// The network, for inputs of this shape.
