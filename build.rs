@@ -26,7 +26,7 @@ mod worker {
         worker("-Wl,-rpath,$ORIGIN/../lib/git-ml".to_owned());
         worker(format!("-Wl,-rpath,{}", libraries.display()));
         worker(format!("-L{}", libraries.display()));
-        compile_native(&libraries, &worker);
+        compile_native(&libraries, worker);
         // Nothing names a symbol of the CUDA library, which registers itself when it is loaded; the linker would leave it
         // out.
         if libraries.join("libtorch_cuda.so").exists() {

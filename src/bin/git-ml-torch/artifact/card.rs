@@ -3,6 +3,7 @@
 use git_ml::train::evaluation::{ClassReport, Report};
 use git_ml::train::recipe::{ModelConfig, OptimizerKind, Phase, ResnetConfig, ResnetVariant};
 use git_ml::train::{Channels, ModelFile};
+use git_ml::words::count;
 
 use super::Parts;
 
@@ -60,7 +61,7 @@ print(classes[probabilities.argmax()], float(probabilities.max()))
 ![Confusion matrix](figures/confusion.png)
 
 `predictions.parquet` has the prediction for every test example: `id` (its name, or its number in {index_of}), `truth`,
-`prediction`, `probability`, and the probability of each class.
+`prediction`, `probability`, and the probability of each class. `figures/` has these figures and others as PNG and SVG.
 
 ## Limits
 
@@ -123,13 +124,14 @@ impl Input {
             };
         };
         let scale = model.preprocessing.divide_by;
-        let (count, kind, mode) = match channels {
+        let (planes, kind, mode) = match channels {
             Channels::Grey => (1, "grey", "L"),
             Channels::Rgb => (3, "colour", "RGB"),
         };
-        let resized = model.preprocessing.resize.map_or_else(String::new, |_| {
-            format!(" of {height}×{width} pixels, scaled as Pillow's `BILINEAR` does it, with their values")
-        });
+        let resized = model
+            .preprocessing
+            .resize
+            .map_or_else(String::new, |_| format!(", scaled to {height}×{width} as Pillow's `BILINEAR` does it"));
         // Pixels of 0 to 16 are no picture file's.
         let from_file = if scale == 255.0 {
             format!(
@@ -141,7 +143,7 @@ import numpy
 from PIL import Image
 
 picture = Image.open(\"picture.png\").convert(\"{mode}\").resize(({width}, {height}), Image.Resampling.BILINEAR)
-image = torch.from_numpy(numpy.array(picture)).reshape({height}, {width}, {count})
+image = torch.from_numpy(numpy.array(picture)).reshape({height}, {width}, {planes})
 inputs = image.permute(2, 0, 1).unsqueeze(0).float() / {scale}
 ```
 "
@@ -152,11 +154,11 @@ inputs = image.permute(2, 0, 1).unsqueeze(0).float() / {scale}
         Self {
             what: format!("{kind} images of {height}×{width}"),
             takes: format!(
-                "It takes {kind} images{resized} divided by {scale}, as `float32` of shape `[N, {count}, {height}, \
+                "It takes the pixels of {kind} images{resized}, divided by {scale}, as `float32` of shape `[N, {planes}, {height}, \
                  {width}]`; the normalisation is inside."
             ),
             example: format!(
-                "image = torch.randint({high}, ({height}, {width}, {count}))  # an image's pixels, 0 to {scale}\n\
+                "image = torch.randint({high}, ({height}, {width}, {planes}))  # an image's pixels, 0 to {scale}\n\
                  inputs = image.permute(2, 0, 1).unsqueeze(0).float() / {scale}",
                 high = scale + 1.0,
             ),
@@ -203,7 +205,8 @@ fn phases(model: &ModelFile) -> String {
             None if phase.freeze => ", all but the last layer stays as it was".to_owned(),
             None => String::new(),
         };
-        format!("| {name} | at most {} epochs of {optimizer}, learning rate {}{frozen} |\n", phase.epochs, phase.lr)
+        let epochs = count(phase.epochs.into(), "epoch");
+        format!("| {name} | {epochs} of {optimizer}, learning rate {}{frozen} |\n", phase.lr)
     };
     (1..).zip(phases).map(row).collect()
 }
