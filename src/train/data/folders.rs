@@ -8,13 +8,15 @@ use super::classes::Words;
 use super::images::{fit, scaled};
 use super::picture::{self, Picture};
 use super::source::{Files, part_of};
-use super::{DataError, DataFile, Dataset, Images, Inputs, TRAIN, malformed};
+use super::{DataError, DataFile, Dataset, Images, Inputs, TEST, TRAIN, VALIDATION, malformed};
 use crate::files::RelPath;
 use crate::id::Digest;
 use crate::store::{Entry, Manifest, Mode};
 
 /// Images that are decoded before they are put in their places.
 const BATCH: usize = 256;
+/// The parts, as their examples follow each other.
+const ORDER: [&str; 3] = [TRAIN, VALIDATION, TEST];
 /// What other kinds of images end with: they must not be missing silently.
 const OTHERS: &[&str] = &[".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jp2"];
 
@@ -55,7 +57,7 @@ struct Sorted {
 fn sort(pictures: &[&str]) -> Result<Sorted, DataError> {
     let top = |name: &str| name.split_once('/').and_then(|(top, _)| part_of(top));
     let has_parts = pictures.iter().any(|name| top(name) == Some(TRAIN));
-    let mut parts: BTreeMap<u8, (&str, Vec<(&str, &str)>)> = BTreeMap::new();
+    let mut parts: [Vec<(&str, &str)>; ORDER.len()] = Default::default();
     for name in pictures {
         let (part, rest) = match name.split_once('/') {
             Some((folder, rest)) if has_parts => match part_of(folder) {
@@ -68,20 +70,20 @@ fn sort(pictures: &[&str]) -> Result<Sorted, DataError> {
         let Some((class, _)) = rest.split_once('/') else {
             return malformed(name, "is in no class: images belong in a folder that is called like their class");
         };
-        let place = [TRAIN, super::VALIDATION].iter().position(|known| *known == part).map_or(2, |place| place as u8);
-        parts.entry(place).or_insert((part, Vec::new())).1.push((name, class));
+        let place = ORDER.iter().position(|known| *known == part).unwrap_or_default();
+        parts[place].push((name, class));
     }
     let mut sorted =
         Sorted { names: Vec::with_capacity(pictures.len()), given: BTreeMap::new(), words: Words::default() };
     // Only `train` divides nothing.
-    let count = parts.len();
-    for (part, members) in parts.into_values() {
+    let divides = parts.iter().filter(|members| !members.is_empty()).count() > 1;
+    for (part, members) in ORDER.into_iter().zip(parts).filter(|(_, members)| !members.is_empty()) {
         let first = sorted.names.len() as u32;
         for (name, class) in members {
             sorted.names.push(name.to_owned());
             sorted.words.push(class);
         }
-        if count > 1 {
+        if divides {
             sorted.given.insert(part.to_owned(), first..sorted.names.len() as u32);
         }
     }
