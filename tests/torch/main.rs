@@ -9,4 +9,5 @@ mod classic;
 mod evaluation;
 mod images;
 mod models;
+mod templates;
 mod training;
