@@ -157,7 +157,7 @@ fn the_python_template_runs_a_script_as_it_is() {
         let run = sandbox.git_ml(&["show", "@", "--json"]).success().json();
         assert_eq!((&run["status"], &run["params"]["epochs"]), (&"finished".into(), &"20".into()));
         assert_eq!(run["inputs"][0]["path"], "data/python");
-        assert_eq!(run["metrics"]["val_loss"]["last"].is_number(), true, "{run:#}");
+        assert!(run["metrics"]["val_loss"]["last"].is_number(), "{run:#}");
         assert!(run["metrics"]["test_accuracy"]["last"].as_f64().unwrap() > 0.9, "{run:#}");
         models.push(run["outputs"][0]["id"].clone());
     }
