@@ -17,7 +17,7 @@ const WORKER: &str = env!("CARGO_BIN_EXE_git-ml-torch");
 fn mnist() {
     for source in [Some(Source::Made), real("mnist")].into_iter().flatten() {
         let sandbox = project("mnist", &source);
-        assert_eq!(train(&sandbox, &["baseline", "-p", "epochs=1"]), train(&sandbox, &["baseline", "-p", "epochs=1"]));
+        train_twice(&sandbox, &source, &["baseline", "-p", "epochs=1"]);
         train(&sandbox, &["dropout", "-p", "epochs=1"]);
         train(&sandbox, &["tuned", "-p", "epochs=1"]);
         // What its README says.
@@ -25,7 +25,7 @@ fn mnist() {
         assert!(compared.contains("filters") && compared.contains("test_accuracy"), "{compared}");
         let sorted = sandbox.git_ml(&["log", "--sort", "-metrics.test_accuracy", "--json"]).success().json();
         let accuracies: Vec<f64> = sorted.as_array().unwrap().iter().map(accuracy).collect();
-        assert!(accuracies.len() == 4 && accuracies.is_sorted_by(|one, next| one >= next), "{accuracies:?}");
+        assert!(accuracies.len() >= 3 && accuracies.is_sorted_by(|one, next| one >= next), "{accuracies:?}");
         register_and_verify(&sandbox, sorted[0]["name"].as_str().unwrap(), "mnist");
     }
 }
@@ -35,7 +35,7 @@ fn cifar10() {
     for source in [Some(Source::Made), real("cifar10")].into_iter().flatten() {
         let sandbox = project("cifar10", &source);
         let short = |experiment| [experiment, "-p", "epochs=1", "-p", "batch_size=9"];
-        assert_eq!(train(&sandbox, &short("modified")), train(&sandbox, &short("modified")));
+        train_twice(&sandbox, &source, &short("modified"));
         train(&sandbox, &short("standard"));
         if !matches!(source, Source::Made) {
             continue;
@@ -66,7 +66,7 @@ fn sentiment() {
     for source in [Some(Source::Made), real("sentiment")].into_iter().flatten() {
         let sandbox = project("sentiment", &source);
         for experiment in ["majority", "few-labels", "logistic-regression", "naive-bayes"] {
-            assert_eq!(train(&sandbox, &[experiment]), train(&sandbox, &[experiment]), "{experiment}");
+            train_twice(&sandbox, &source, &[experiment]);
         }
         if matches!(source, Source::Made) {
             assert!(accuracy(&latest(&sandbox)) > 0.9, "{:#}", latest(&sandbox));
@@ -80,7 +80,7 @@ fn grocery() {
     for source in [Some(Source::Made), real("grocery")].into_iter().flatten() {
         let sandbox = project("grocery", &source);
         for arguments in [&["majority"][..], &["cnn", "-p", "epochs=2"], &["few-labels"]] {
-            assert_eq!(train(&sandbox, arguments), train(&sandbox, arguments), "{arguments:?}");
+            train_twice(&sandbox, &source, arguments);
         }
         assert_eq!(latest(&sandbox)["params"]["labeled_ratio"], "0.2");
         register_and_verify(&sandbox, "@", "grocery");
@@ -132,6 +132,14 @@ fn train(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let accuracy = accuracy(&run);
     assert!((0.0..=1.0).contains(&accuracy), "{run:#}");
     run["outputs"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Trains, on made data a second time too: the model is the same.
+fn train_twice(sandbox: &Sandbox, source: &Source, arguments: &[&str]) {
+    let model = train(sandbox, arguments);
+    if matches!(source, Source::Made) {
+        assert_eq!(train(sandbox, arguments), model, "{arguments:?}");
+    }
 }
 
 fn latest(sandbox: &Sandbox) -> Value {
