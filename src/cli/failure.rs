@@ -540,6 +540,7 @@ fn run_hint(error: &RunError) -> Option<String> {
 fn reproduce_hint(error: &ReproduceError) -> Option<String> {
     match error {
         ReproduceError::NoCommand { .. } => Some("it was imported, or logged through a server".to_owned()),
+        ReproduceError::Evaluation { command, .. } => Some(format!("`{}` evaluates it again", printable(command))),
         ReproduceError::NoCode { is_uncommitted: true, .. } => {
             Some("ask who ran it to share it: `git config ml.shareSnapshots true`, then `git ml push`".to_owned())
         }

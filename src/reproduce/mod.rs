@@ -35,6 +35,14 @@ pub enum ReproduceError {
         /// Its name.
         run: String,
     },
+    /// A run that is no training but the evaluation of a model.
+    #[error("run {run} evaluates a model, which is not reproduced")]
+    Evaluation {
+        /// Its name.
+        run: String,
+        /// Its command.
+        command: String,
+    },
     /// A run whose code is not here.
     #[error("the code of run {run} is not here{}", if *.is_uncommitted { ": it was not committed, and was not shared" } else { "" })]
     NoCode {

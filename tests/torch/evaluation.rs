@@ -52,6 +52,8 @@ fn a_model_is_evaluated_again_with_the_same_result() {
     assert!(evaluated(&sandbox, "predictions.parquet") == predictions);
     assert!(evaluated(&sandbox, "figures/mistakes.png").starts_with(b"\x89PNG"));
 
+    let told = sandbox.git_ml(&["reproduce", "again"]).code(1);
+    assert!(told.stderr().contains("run again evaluates a model") && told.stderr().contains("first:model"), "{told}");
     sandbox.git_ml(&["train", "--evaluate", "bars@v1", "--split", "validation"]).success();
     assert_eq!(metrics(&sandbox)["validation"], before["validation"]);
     let validated = latest(&sandbox);
