@@ -9,7 +9,8 @@ use crate::id::ArtifactId;
 use crate::registry::Registry;
 use crate::run::{Run, Runs};
 use crate::track::{State, Workspace};
-use crate::train::{EvaluateOptions, Recipe, TrainError, TrainOptions, evaluate, find_worker, train};
+use crate::train::recipe::ModelConfig;
+use crate::train::{EvaluateOptions, ModelFile, Recipe, TrainError, TrainOptions, evaluate, find_worker, train};
 use crate::words::printable;
 
 use super::output::{number, shell_word};
@@ -90,7 +91,8 @@ fn resume(context: &Context, workspace: &Workspace, wanted: &str, options: &Opti
     start_or_resume(context, workspace, &name, &Experiment::default(), options, Some(run))
 }
 
-/// Evaluates a model that is there. It runs nothing that `ml.toml` or the model names.
+/// Evaluates a model that is there. It runs nothing that `ml.toml` or the model names, but for TorchScript, which is
+/// code: that wants the approval of a training.
 fn evaluate_model(context: &Context, workspace: &Workspace, target: &str, args: &Args) -> Result<(), Failure> {
     let (model, made_by) = match target.parse::<ArtifactId>() {
         Ok(id) => (id, None),
@@ -99,6 +101,12 @@ fn evaluate_model(context: &Context, workspace: &Workspace, target: &str, args: 
             (resolved.id, resolved.run)
         }
     };
+    // What is wrong with the model is told by the evaluation itself.
+    let is_code = ModelFile::stored(&workspace.store, &model)
+        .is_ok_and(|file| matches!(file.architecture, ModelConfig::Torchscript { .. }));
+    if is_code {
+        context.require_trust(workspace)?;
+    }
     let runs = Runs::new(workspace);
     let run = made_by.and_then(|run| runs::find(workspace, &runs, &run.to_string()).ok());
     let path = |path: &Path| Ok::<_, Failure>(workspace.rel_path(&context.folder, path)?);
