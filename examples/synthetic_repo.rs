@@ -17,9 +17,7 @@ use git_ml::files::RelPath;
 use git_ml::git::{BulkCommit, Identity, Repository, TreeEdit};
 use git_ml::id::{ArtifactId, CommitId, Digest, RunId};
 use git_ml::query::{Query, SortKey};
-use git_ml::run::{
-    MetricSummary, Point, Run, RunDataset, RunInput, RunOutput, RunStatus, Runs, Series, WholeRun, name_of,
-};
+use git_ml::run::{MetricSummary, Point, Run, RunDataset, RunInput, RunOutput, RunStatus, Runs, Series, WholeRun};
 use git_ml::track::Workspace;
 use jiff::{SignedDuration, Timestamp};
 
@@ -188,27 +186,20 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
     let data = noise.one_of(&["digits", "faces", "wine"]);
     let artifact = |text: String| ArtifactId::from_bytes(*Digest::of(text.as_bytes()).as_bytes());
     let run = Run {
-        id,
-        name: name_of(&id),
         status,
         experiment: Some(noise.one_of(&["cnn", "mlp", "resnet", "baseline"]).to_owned()),
         commit,
         snapshot: commit,
-        dirty: false,
         branch: Some(noise.one_of(&["main", "main", "augment"]).to_owned()),
-        started,
         ended: Some(ended),
         duration_s: Some(duration_s),
         cpu_s: Some(duration_s * 1.7),
         exit_code: Some(i32::from(status != RunStatus::Finished)),
         signal: (status == RunStatus::Killed).then(|| "SIGTERM".to_owned()),
-        reason: None,
         note: number.is_multiple_of(50).then(|| format!("look at number {number} again")),
-        removed: None,
         user: noise.one_of(&["ada", "grace", "alan"]).to_owned(),
         host: noise.one_of(&["laptop", "node-1", "node-2"]).to_owned(),
         command: ["python", "train.py", "--lr", lr, "--optimizer", optimizer].map(str::to_owned).to_vec(),
-        folder: None,
         seed: Some(number),
         params: texts(&[
             ("lr", lr),
@@ -253,6 +244,7 @@ fn whole_run(number: u64, runs: u64, points: u64, commits: &[CommitId]) -> Whole
             ("python", "3.13.1"),
             ("git_ml", env!("CARGO_PKG_VERSION")),
         ]),
+        ..Run::begun(id, started)
     };
     WholeRun { run, series, log: format!("epoch 1\nthis was run {number}\n").into_bytes() }
 }
