@@ -157,12 +157,12 @@ fn a_module_of_pythons_trains_as_any_other_model() {
     }
 }
 
-/// The Python with torch that `GIT_ML_PYTHON` names, or `python3`; none if it has no torch.
+/// The Python with torch that `GIT_ML_TEST_PYTHON` names, or `python3`; none if it has no torch.
 fn python() -> Option<String> {
-    let python = std::env::var("GIT_ML_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("GIT_ML_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_torch = Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|it| it.status.success());
     if !has_torch {
-        println!("skipped: {python} has no torch; GIT_ML_PYTHON names a Python that has");
+        println!("skipped: {python} has no torch; GIT_ML_TEST_PYTHON names a Python that has");
     }
     has_torch.then_some(python)
 }
