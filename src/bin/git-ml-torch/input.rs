@@ -34,6 +34,12 @@ impl InputForm {
         Ok(Self { shape: Shape { input, classes: data.classes.len() as i64 }, scale, device, channels_last })
     }
 
+    /// Examples at a time where nothing is learnt: as many as keep the first layers' outputs to some hundred MiB.
+    pub(crate) fn evaluation_batch(&self) -> usize {
+        const NUMBERS: i64 = 1 << 23;
+        (NUMBERS / self.shape.input.iter().product::<i64>().max(1)).clamp(16, 128) as usize
+    }
+
     /// The inputs, `[N, C, H, W]` or `[N, F]`, and the labels, `[N]`, of a batch.
     pub(crate) fn tensors(&self, batch: &Batch) -> (Tensor, Tensor) {
         let count = batch.labels.len() as i64;

@@ -16,9 +16,6 @@ use crate::input::InputForm;
 use crate::log::RunLog;
 use crate::say;
 
-/// Examples at a time; it decides no result.
-const BATCH: usize = 500;
-
 /// The predictions for one part of the data, and the report on them.
 pub(crate) struct Evaluation {
     /// The part's name: `test`.
@@ -56,7 +53,7 @@ pub(crate) fn predict(
 ) -> Result<Predictions> {
     let classes = data.classes.len();
     let mut predictions = Predictions::new(classes);
-    for batch in Loader::new(data, indexes.to_vec(), BATCH, None, 1) {
+    for batch in Loader::new(data, indexes.to_vec(), form.evaluation_batch(), None, 1) {
         let batch = batch?;
         let (inputs, _) = form.tensors(&batch);
         let logits = forward(&inputs)?;

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod clock;
+mod epoch;
 mod optimizer;
 mod schedule;
 
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use git_ml::train::Recipe;
 use git_ml::train::data::{Batch, Dataset, Loader, Shuffle, Split, Variation};
 use git_ml::train::recipe::{Choice, ClassWeights, Keep, Normalize, Phase, Precision, TrainingConfig};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor, nn, no_grad};
 
 use crate::failure::{Failure, Result};
@@ -25,12 +25,13 @@ use crate::native::{self, Autocast};
 use crate::say;
 use crate::stop::Stop;
 
+pub(crate) use epoch::Epoch;
+
 use checkpoint::{Checkpoints, Saved, State};
 use clock::Clock;
+use epoch::{Sums, log_epoch, report};
 use optimizer::Optimizer;
 
-/// Examples at a time where nothing is learnt; it decides no result.
-const EVALUATION_BATCH: usize = 500;
 /// Points of `batch_loss` in an epoch, so that a long epoch shows how it goes, and leaves that if it is cut short.
 const LOGGED_STEPS: u64 = 20;
 /// The stream of shuffles of the first epoch; 0 is the split's.
@@ -40,21 +41,6 @@ const FIRST_SCALE: f64 = 65_536.0;
 const SCALE_STEPS: u32 = 2_000;
 /// Below this factor the gradients themselves are not finite.
 const LEAST_SCALE: f64 = 1e-3;
-
-/// What was measured in one epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Epoch {
-    /// From 1, over all phases.
-    pub(crate) epoch: u32,
-    /// From 1.
-    pub(crate) phase: u32,
-    /// The learning rate of its last step.
-    pub(crate) lr: f64,
-    pub(crate) train_loss: f64,
-    pub(crate) train_accuracy: f64,
-    pub(crate) val_loss: Option<f64>,
-    pub(crate) val_accuracy: Option<f64>,
-}
 
 /// A model that was trained, with its weights in memory of the CPU.
 pub(crate) struct Trained {
@@ -361,7 +347,9 @@ impl<'t> Session<'t> {
     fn validate(&mut self) -> Result<(f64, f64)> {
         let mut sums = Sums::default();
         let part = self.task.split.validation().to_vec();
-        for batch in Loader::new(self.task.data, part, EVALUATION_BATCH, None, self.task.recipe.threads as usize) {
+        for batch in
+            Loader::new(self.task.data, part, self.form.evaluation_batch(), None, self.task.recipe.threads as usize)
+        {
             let batch = batch?;
             let (inputs, labels) = self.form.tensors(&batch);
             let logits = no_grad(|| self.forward(&inputs, Mode::EVALUATE))?;
@@ -476,46 +464,6 @@ fn diverged(phase: &Phase, line: String) -> Failure {
 /// The sum of the cross-entropies.
 fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Sum, -100, 0.0)
-}
-
-/// A line for people.
-fn report(measured: &Epoch, epochs: u32) {
-    let Epoch { epoch, train_loss, train_accuracy, val_loss, val_accuracy, .. } = *measured;
-    let mut line = format!("epoch {epoch}/{epochs}: loss {train_loss:.4}, accuracy {train_accuracy:.4}");
-    if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
-        line += &format!("; validation: loss {loss:.4}, accuracy {accuracy:.4}");
-    }
-    say(&line);
-}
-
-/// The metrics of an epoch.
-fn log_epoch(measured: &Epoch, log: &mut RunLog) -> Result<()> {
-    let Epoch { epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy, .. } = *measured;
-    let mut metrics = vec![("train_loss", train_loss), ("train_accuracy", train_accuracy), ("learning_rate", lr)];
-    if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
-        metrics.extend([("val_loss", loss), ("val_accuracy", accuracy)]);
-    }
-    log.metrics(Some(epoch.into()), &metrics)
-}
-
-/// Sums over the examples of an epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-struct Sums {
-    loss: f64,
-    right: i64,
-    examples: usize,
-}
-
-impl Sums {
-    fn add(&mut self, loss: f64, predicted: &Tensor, labels: &Tensor, examples: usize) {
-        self.loss += loss;
-        self.right += predicted.eq_tensor(labels).sum(Kind::Int64).int64_value(&[]);
-        self.examples += examples;
-    }
-
-    fn means(&self) -> (f64, f64) {
-        (self.loss / self.examples as f64, self.right as f64 / self.examples as f64)
-    }
 }
 
 #[cfg(test)]
