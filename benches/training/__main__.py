@@ -21,7 +21,7 @@ TOP = HERE.parent.parent
 # Name, recipe of git-ml, examples, batch size, epochs.
 WORK = {
     "cnn": ("MNIST CNN, batch 128", 'model = "cnn"\nfilters = [32, 64]\nhidden = 128\ndropout = 0.25', 12_800, 128, 3),
-    "resnet18": ("ResNet-18 (modified), 32×32, batch 64", 'model = "resnet18"\nvariant = "modified"', 1_280, 64, 2),
+    "resnet18": ("ResNet-18 (modified), 32×32, batch 64", 'model = "resnet18"\nvariant = "modified"', 640, 64, 2),
 }
 # Name, whether channels-last, whether bfloat16.
 SETTINGS = [("fp32", False, False), ("channels-last", True, False), ("bf16", False, True), ("both", True, True)]

@@ -168,8 +168,6 @@ pub fn train(
         None => Recipe::new(experiment, &options.overrides).map_err(wrong)?,
         Some(run) => recorded_recipe(run).map_err(wrong)?,
     };
-    let versions = worker_versions(&options.worker)?;
-    recipe.settle(&machine_of(&versions));
     let tree_path = |key: &str, path: &str| {
         RelPath::new(path).map_err(|UnsafePath { path, reason }| {
             wrong(RecipeError::BadValue { key: key.to_owned(), problem: format!("cannot be `{path}`: {reason}") })
@@ -185,6 +183,8 @@ pub fn train(
         model_file = Some(source);
     }
     let checkpoint = options.resume.as_ref().map(checkpoint_of).transpose()?;
+    let versions = worker_versions(&options.worker)?;
+    recipe.settle(&machine_of(&versions));
     if !experiment.inputs.is_empty() {
         let others = inputs_from_pointers(workspace, &experiment.inputs)?;
         let new: Vec<_> =

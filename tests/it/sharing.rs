@@ -390,6 +390,8 @@ fn a_run_does_not_notice_that_the_network_is_gone() {
     let team = Team::new();
     let ada = team.clone("ada");
     team.sandbox.write(ada.join("ml.toml"), "[run]\nshare_every = \"1s\"\n");
+    team.git(&ada, &["add", "ml.toml"]);
+    team.git(&ada, &["commit", "--quiet", "--message", "Share often"]);
     team.git(&ada, &["config", "remote.origin.url", "ssh://127.0.0.1:1/nowhere.git"]);
     let run = team.git_ml(&ada, &["run", "--name", "long", "--", "sleep", "1.5"]);
     assert_eq!(run.exit_code(), 0);

@@ -123,7 +123,8 @@ fn what_git_does_not_track_is_named_and_comes_in_only_where_an_approved_file_say
     let run = shown(&sandbox);
     assert_eq!((&run["dirty"], &run["left_out"]["untracked"][0]["path"]), (&false.into(), &"new.py".into()));
     sandbox.write("ml.toml", "[run]\nuntracked = [\"*.py\", \".*\"]\n");
-    sandbox.commit("Settings");
+    sandbox.git(&["add", "ml.toml"]).success();
+    sandbox.git(&["commit", "--quiet", "--message", "Settings"]).success();
     let told = sandbox.git_ml(&["run", "--", "true"]).success();
     assert!(told.stderr().contains("`untracked` of [run] is not used: ml.toml has not been approved"), "{told}");
     sandbox.git_ml(&["trust"]).success();
