@@ -63,7 +63,7 @@ fn the_worker_gets_a_job_and_its_model_becomes_an_output() {
     assert_eq!(job["protocol"], 2);
     assert_eq!(job["data"]["artifact"], run["inputs"][0]["id"]);
     assert_eq!(job["recipe"]["filters"], json!([16, 32]));
-    assert_eq!(sandbox.read("variables-seen"), "GOMP_SPINCOUNT=0\nOMP_NUM_THREADS=3\nOMP_WAIT_POLICY=passive\n");
+    assert_eq!(sandbox.read("variables-seen"), "GOMP_SPINCOUNT=1000\nOMP_NUM_THREADS=3\n");
 }
 
 #[test]

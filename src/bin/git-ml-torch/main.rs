@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn work(task: impl FnOnce(&mut RunLog) -> failure::Result<()>) -> ExitCode {
+    native::keep_memory();
     let mut log = RunLog::from_environment();
     match failure::catch(|| task(&mut log)) {
         Ok(()) => ExitCode::SUCCESS,

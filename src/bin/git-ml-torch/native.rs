@@ -14,6 +14,7 @@ unsafe extern "C" {
     fn git_ml_free(text: *mut c_char);
     fn git_ml_autocast_begin(cuda: bool, half: bool) -> *mut c_char;
     fn git_ml_autocast_end(cuda: bool) -> *mut c_char;
+    fn git_ml_keep_memory();
     fn git_ml_deterministic() -> *mut c_char;
     fn git_ml_adam(
         parameters: Handles,
@@ -83,6 +84,12 @@ impl Drop for Autocast {
         // SAFETY: it takes no pointers. What can fail in it is setting a switch that was set before.
         let _ = check(unsafe { git_ml_autocast_end(self.cuda) });
     }
+}
+
+/// Keeps freed memory for what is allocated next.
+pub(crate) fn keep_memory() {
+    // SAFETY: it takes no pointers.
+    unsafe { git_ml_keep_memory() };
 }
 
 /// Lets libtorch choose what gives the same bits for the same input.
