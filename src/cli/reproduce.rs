@@ -9,8 +9,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::config::Config;
 use crate::id::CommitId;
 use crate::reproduce::{
-    Again, Comparison, Difference, Now, OutputChange, ReproduceError, Scratch, Verdict, bring_inputs, compare,
-    differences, may_come_from_here, plan,
+    Again, Comparison, Difference, Now, OutputChange, ReproduceError, Scratch, Verdict, bring_inputs, check_repeatable,
+    compare, differences, may_come_from_here, plan,
 };
 use crate::run::{Ended, LiveRun, Run, RunStatus, capture_environment};
 use crate::track::Workspace;
@@ -69,6 +69,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             hint: "reproduce it when it has ended".to_owned(),
         });
     }
+    check_repeatable(&before)?;
     let (commit, code) = code_of(&workspace, &before)?;
     require_approval(context, &workspace, &before, args.yes)?;
     if let Ok(work_dir) = workspace.repository.work_dir() {

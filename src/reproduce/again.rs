@@ -53,12 +53,19 @@ pub struct Now {
     pub tags: BTreeMap<String, String>,
 }
 
+/// Refuses what is not run again: evaluations of models.
+pub fn check_repeatable(run: &Run) -> Result<(), ReproduceError> {
+    match words(run).as_slice() {
+        ["git", "ml", "train", "--evaluate", ..] => {
+            Err(ReproduceError::Evaluation { run: run.name.clone(), command: run.command.join(" ") })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// How `run` is run again, with what its record and its recipe say of that, in a work tree that has its code.
 pub fn plan(run: &Run, scratch: &Scratch, now: &Now) -> Result<Again, ReproduceError> {
     let config = Config::load(scratch.place());
-    if let ["git", "ml", "train", "--evaluate", ..] = words(run).as_slice() {
-        return Err(ReproduceError::Evaluation { run: run.name.clone(), command: run.command.join(" ") });
-    }
     if let (Some(name), ["git", "ml", "train", ..]) = (&run.experiment, words(run).as_slice()) {
         let experiment = Box::new(config?.experiment(name)?.clone());
         let overrides = overrides(run);

@@ -10,7 +10,7 @@ mod inputs;
 mod scratch;
 mod verdict;
 
-pub use again::{Again, Now, differences, may_come_from_here, plan};
+pub use again::{Again, Now, check_repeatable, differences, may_come_from_here, plan};
 pub use bisect::{Judge, Limit, Searched, Tried, search};
 pub use equal::{Wanted, equal_run};
 pub use inputs::bring_inputs;
