@@ -307,7 +307,7 @@ impl ServedRun {
 
     /// The points of a metric, in the order in which they were logged.
     ///
-    /// What was read for it stays in memory, up to [`MAX_HELD`] points, until [`ServedRun::let_go`]: the pages of MLflow's
+    /// What was read for it stays in memory, up to a bound, until [`ServedRun::let_go`]: the pages of MLflow's
     /// own ask for a run that goes on again and again.
     pub fn points(&mut self, workspace: &Workspace, metric: &str) -> Result<Vec<Point>, RunError> {
         if is_reopened(&self.folder) {
