@@ -48,6 +48,29 @@ macro_rules! files {
     };
 }
 
+/// A template whose data is not in it: its name, what it is, and the experiment to begin with.
+macro_rules! fetched {
+    ($name:literal, $description:literal, $experiment:literal) => {
+        Template {
+            name: $name,
+            description: $description,
+            files: files!($name: ".github/workflows/verify.yml", ".gitignore", "README.md", "data/fetch", "ml.toml"),
+            optional: OPTIONAL,
+            data: &[],
+            next: &[
+                ("data/fetch", "download the data, or --from a FOLDER that has it"),
+                (concat!("git ml track data/", $name), "git ml keeps its bytes"),
+                (
+                    concat!("git add --all && git commit -m 'Begin with ", $name, "'"),
+                    "git gets the project and the pointer",
+                ),
+                (concat!("git ml train ", $experiment), "train the first experiment, as a run"),
+                ("git ml ui", "watch it"),
+            ],
+        }
+    };
+}
+
 /// What a project that was there before has of its own.
 const OPTIONAL: &[&str] = &[".gitignore", "README.md"];
 
@@ -76,86 +99,18 @@ const TEMPLATES: &[Template] = &[
             ("git ml ui", "watch it"),
         ],
     },
-    Template {
-        name: "mnist",
-        description: "reads handwritten digits: 70,000 images of 28×28, three CNNs up to 99 of 100 right",
-        files: files!("mnist":
-            ".github/workflows/verify.yml",
-            ".gitignore",
-            "README.md",
-            "data/fetch",
-            "ml.toml",
-        ),
-        optional: OPTIONAL,
-        data: &[],
-        next: &[
-            ("data/fetch", "download the data, or --from a FOLDER that has it"),
-            ("git ml track data/mnist", "git ml keeps its bytes"),
-            ("git add --all && git commit -m 'Begin with mnist'", "git gets the project and the pointer"),
-            ("git ml train baseline", "train the first experiment, as a run"),
-            ("git ml ui", "watch it"),
-        ],
-    },
-    Template {
-        name: "cifar10",
-        description: "tells tiny photographs apart: three ResNet-18s, and a ResNet-50 that knows ImageNet",
-        files: files!("cifar10":
-            ".github/workflows/verify.yml",
-            ".gitignore",
-            "README.md",
-            "data/fetch",
-            "ml.toml",
-        ),
-        optional: OPTIONAL,
-        data: &[],
-        next: &[
-            ("data/fetch", "download the data, or --from a FOLDER that has it"),
-            ("git ml track data/cifar10", "git ml keeps its bytes"),
-            ("git add --all && git commit -m 'Begin with cifar10'", "git gets the project and the pointer"),
-            ("git ml train modified", "train the first experiment, as a run"),
-            ("git ml ui", "watch it"),
-        ],
-    },
-    Template {
-        name: "sentiment",
-        description: "tells praise from blame in sentences: naive Bayes, logistic regression, few labels",
-        files: files!("sentiment":
-            ".github/workflows/verify.yml",
-            ".gitignore",
-            "README.md",
-            "data/fetch",
-            "ml.toml",
-        ),
-        optional: OPTIONAL,
-        data: &[],
-        next: &[
-            ("data/fetch", "download the data, or --from a FOLDER that has it"),
-            ("git ml track data/sentiment", "git ml keeps its bytes"),
-            ("git add --all && git commit -m 'Begin with sentiment'", "git gets the project and the pointer"),
-            ("git ml train naive-bayes", "train the first experiment, as a run"),
-            ("git ml ui", "watch it"),
-        ],
-    },
-    Template {
-        name: "grocery",
-        description: "tells photographs of groceries apart: a fifth of the labels, or all and a CNN",
-        files: files!("grocery":
-            ".github/workflows/verify.yml",
-            ".gitignore",
-            "README.md",
-            "data/fetch",
-            "ml.toml",
-        ),
-        optional: OPTIONAL,
-        data: &[],
-        next: &[
-            ("data/fetch", "download the data, or --from a FOLDER that has it"),
-            ("git ml track data/grocery", "git ml keeps its bytes"),
-            ("git add --all && git commit -m 'Begin with grocery'", "git gets the project and the pointer"),
-            ("git ml train few-labels", "train the first experiment, as a run"),
-            ("git ml ui", "watch it"),
-        ],
-    },
+    fetched!("mnist", "reads handwritten digits: 70,000 images of 28×28, three CNNs up to 99 of 100 right", "baseline"),
+    fetched!(
+        "cifar10",
+        "tells tiny photographs apart: three ResNet-18s, and a ResNet-50 that knows ImageNet",
+        "modified"
+    ),
+    fetched!(
+        "sentiment",
+        "tells praise from blame in sentences: naive Bayes, logistic regression, few labels",
+        "naive-bayes"
+    ),
+    fetched!("grocery", "tells photographs of groceries apart: a fifth of the labels, or all and a CNN", "few-labels"),
     Template {
         name: "python",
         description: "runs a Python script that knows nothing of git ml",

@@ -35,7 +35,7 @@ pub(super) const RECORD: &str = "run.toml";
 /// Held by the supervising process.
 pub(super) const LOCK: &str = "lock";
 /// What a command that is stopped leaves to go on from; the name and the type of the output that it becomes.
-const CHECKPOINT: &str = "checkpoint";
+pub const CHECKPOINT: &str = "checkpoint";
 /// Folders of runs that are being started.
 const STARTING: &str = ".new-";
 /// The start of the refs that hold the snapshots of live runs.

@@ -31,7 +31,7 @@ mod uploads;
 pub use environment::capture_environment;
 pub use experiments::{DEFAULT_EXPERIMENT, Experiment, experiment_id};
 pub use find::Wanted;
-pub use live::{ActiveRun, LiveRun};
+pub use live::{ActiveRun, CHECKPOINT, LiveRun};
 pub use models::{
     COMMIT_LINE, LoggedModel, LoggedModels, MAX_MODEL_RECORD, MODEL_RECORD, MODELS_FOLDER, ModelFiles, ModelMetric,
     ModelStatus, ModelUse,

@@ -10,7 +10,7 @@ use crate::config::Experiment;
 use crate::files::{self, Durability, RelPath, UnsafePath};
 use crate::id::ArtifactId;
 use crate::run::{
-    Ended, Launch, LiveRun, Observer, Run, RunError, RunInput, RunStatus, Supervision, capture_environment,
+    CHECKPOINT, Ended, Launch, LiveRun, Observer, Run, RunError, RunInput, RunStatus, Supervision, capture_environment,
     inputs_from_pointers,
 };
 use crate::track::{TrackError, Workspace};
@@ -22,8 +22,6 @@ const WORKER: &str = "git-ml-torch";
 /// The name and the type of a training's output, and its folder in the run's scratch folder.
 const OUTPUT: &str = "model";
 
-/// The type of the output that a stopped training leaves.
-const CHECKPOINT: &str = "checkpoint";
 /// The tag with the id of the run that is gone on with.
 const RESUMES: &str = "resumes";
 

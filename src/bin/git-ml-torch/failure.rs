@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use git_ml::files::FileError;
 use git_ml::store::StoreError;
 use git_ml::train::data::DataError;
+use git_ml::words::with_causes;
 use tch::TchError;
 
 /// Characters of somebody else's message that are passed on.
@@ -108,16 +109,6 @@ impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         Self::new(with_causes(&error))
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -30,12 +30,21 @@ at::Tensor gradient_of(const at::Tensor &parameter) {
   return at::empty_like(parameter).copy_(gradient);
 }
 
-std::vector<at::Tensor> gradients_of(void *const *parameters, size_t count) {
-  std::vector<at::Tensor> gradients;
+// The parameters that have a gradient, by their places.
+std::vector<size_t> learning(void *const *parameters, size_t count) {
+  std::vector<size_t> places;
   for (size_t index = 0; index < count; index++) {
     if (tensor(parameters[index]).grad().defined()) {
-      gradients.push_back(tensor(parameters[index]).grad());
+      places.push_back(index);
     }
+  }
+  return places;
+}
+
+std::vector<at::Tensor> gradients_of(void *const *parameters, size_t count) {
+  std::vector<at::Tensor> gradients;
+  for (size_t index : learning(parameters, count)) {
+    gradients.push_back(tensor(parameters[index]).grad());
   }
   return gradients;
 }
@@ -91,13 +100,9 @@ char *git_ml_adam(void *const *parameters, void *const *means, void *const *squa
   return guarded([&] {
     at::NoGradGuard no_grad;
     std::vector<at::Tensor> own, gradients, own_means, own_squares, own_steps;
-    for (size_t index = 0; index < count; index++) {
-      auto &parameter = tensor(parameters[index]);
-      if (!parameter.grad().defined()) {
-        continue;
-      }
-      own.push_back(parameter);
-      gradients.push_back(gradient_of(parameter));
+    for (size_t index : learning(parameters, count)) {
+      own.push_back(tensor(parameters[index]));
+      gradients.push_back(gradient_of(own.back()));
       own_means.push_back(tensor(means[index]));
       own_squares.push_back(tensor(squares[index]));
       own_steps.push_back(tensor(steps[index]).add_(1));
@@ -121,13 +126,9 @@ char *git_ml_sgd(void *const *parameters, void *const *buffers, size_t count, do
   return guarded([&] {
     at::NoGradGuard no_grad;
     std::vector<at::Tensor> own, gradients, own_buffers;
-    for (size_t index = 0; index < count; index++) {
-      auto &parameter = tensor(parameters[index]);
-      if (!parameter.grad().defined()) {
-        continue;
-      }
-      own.push_back(parameter);
-      gradients.push_back(gradient_of(parameter));
+    for (size_t index : learning(parameters, count)) {
+      own.push_back(tensor(parameters[index]));
+      gradients.push_back(gradient_of(own.back()));
       own_buffers.push_back(tensor(buffers[index]));
     }
     if (!own.empty()) {

@@ -20,7 +20,7 @@ mod tables;
 
 pub use images::Images;
 pub use loader::{Batch, BatchInputs, Loader, Variation};
-pub use random::Shuffle;
+pub use random::{Shuffle, step_seed};
 pub use source::{Opened, Source};
 pub use split::{Split, TEST, TRAIN, VALIDATION};
 pub use statistics::Moments;

@@ -16,6 +16,11 @@ fn below(number: u64, bound: u64) -> u64 {
     ((u128::from(number) * u128::from(bound)) >> 64) as u64
 }
 
+/// A seed for step `step` of a training, unlike those of other steps and of other seeds.
+pub fn step_seed(seed: u64, step: u64) -> u64 {
+    mix(seed ^ step.wrapping_add(1).wrapping_mul(STEP))
+}
+
 /// A source of shuffles.
 #[derive(Debug, Clone)]
 pub struct Shuffle {

@@ -14,7 +14,6 @@ pub(super) struct Clock {
     /// Steps that this process did, and the time that they took with their data.
     steps: u64,
     stepping: Duration,
-    waiting: Duration,
     examples: usize,
     /// Validations that this process did, and their time.
     validations: u32,
@@ -28,7 +27,6 @@ pub(super) struct Clock {
 struct Lap {
     examples: usize,
     stepping: Duration,
-    waiting: Duration,
 }
 
 /// What an epoch took.
@@ -46,7 +44,6 @@ impl Clock {
             steps_per_epoch,
             steps: 0,
             stepping: Duration::ZERO,
-            waiting: Duration::ZERO,
             examples: 0,
             validations: 0,
             validating: Duration::ZERO,
@@ -63,17 +60,10 @@ impl Clock {
     /// An epoch begins.
     pub(super) fn begin_epoch(&mut self) {
         self.lap();
-        self.epoch = Lap { examples: self.examples, stepping: self.stepping, waiting: self.waiting };
+        self.epoch = Lap { examples: self.examples, stepping: self.stepping };
     }
 
-    /// A batch has come.
-    pub(super) fn data_came(&mut self) {
-        let waited = self.lap();
-        self.waiting += waited;
-        self.stepping += waited;
-    }
-
-    /// A step with so many examples is done.
+    /// A step with so many examples is done, its wait for them included.
     pub(super) fn step_done(&mut self, examples: usize) {
         let took = self.lap();
         self.stepping += took;
@@ -81,10 +71,10 @@ impl Clock {
         self.examples += examples;
     }
 
-    /// The steps of an epoch are done.
-    pub(super) fn epoch_time(&mut self) -> EpochTime {
+    /// The steps of an epoch are done; so long they waited for data.
+    pub(super) fn epoch_time(&self, waited: Duration) -> EpochTime {
         let all = (self.stepping - self.epoch.stepping).as_secs_f64();
-        let data = (self.waiting - self.epoch.waiting).as_secs_f64();
+        let data = waited.as_secs_f64();
         let examples = (self.examples - self.epoch.examples) as f64;
         EpochTime {
             samples_per_second: examples / all.max(1e-9),

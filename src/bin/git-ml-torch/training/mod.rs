@@ -11,9 +11,10 @@ mod schedule;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use git_ml::train::Recipe;
-use git_ml::train::data::{Batch, Dataset, Loader, Shuffle, Split, Variation};
+use git_ml::train::data::{Batch, Dataset, Loader, Shuffle, Split, Variation, step_seed};
 use git_ml::train::recipe::{Choice, ClassWeights, Keep, Normalize, Phase, Precision, TrainingConfig};
 use tch::{Device, Kind, Reduction, Tensor, nn, no_grad};
 
@@ -116,6 +117,7 @@ impl<'t> Session<'t> {
         };
         let weights = nn::VarStore::new(device);
         let model = Model::new(&weights, &recipe.model, &form.shape, &statistics, task.source)?;
+        let steps_per_epoch = split.train().len().div_ceil(training.batch_size as usize) as u64;
         let mut session = Self {
             task,
             class_weights: class_weights(training.class_weights, data, split.train())
@@ -140,8 +142,8 @@ impl<'t> Session<'t> {
             saved: None,
             best: None,
             checkpoints: Checkpoints::new(task.checkpoints)?,
-            clock: Clock::new(training, split.train().len().div_ceil(training.batch_size as usize) as u64),
-            steps_per_epoch: split.train().len().div_ceil(training.batch_size as usize) as u64,
+            clock: Clock::new(training, steps_per_epoch),
+            steps_per_epoch,
         };
         if let Some(folder) = task.resume {
             session.resume(folder, log)?;
@@ -211,13 +213,12 @@ impl<'t> Session<'t> {
         let order = order.split_off(done.min(order.len()));
         let variation = Variation { augment: training.augment, seed: recipe.seed, epoch: number };
         let variation = (!training.augment.is_none()).then_some(variation);
-        let batches = Loader::new(data, order, training.batch_size as usize, variation, recipe.threads as usize);
+        let mut batches = Loader::new(data, order, training.batch_size as usize, variation, recipe.threads as usize);
         let losses: Vec<f64> = self.phase_losses().collect();
         let mut rate = phase.lr;
         self.clock.begin_epoch();
-        for batch in batches {
+        for batch in batches.by_ref() {
             let batch = batch?;
-            self.clock.data_came();
             let phase_step = u64::from(self.state.phase_epoch) * self.steps_per_epoch + self.state.step;
             rate = schedule::rate(phase, phase_step, self.steps_per_epoch, &losses);
             let loss = self.step(phase, rate, &batch, Mode { train: true, frozen }, optimizer)?;
@@ -236,7 +237,7 @@ impl<'t> Session<'t> {
                 return Ok(false);
             }
         }
-        self.end_epoch(phase, rate, log)?;
+        self.end_epoch(phase, rate, batches.waited(), log)?;
         let stops = stop.is_wanted();
         if stops || self.checkpoints.is_due(true) {
             self.save(optimizer)?;
@@ -252,7 +253,7 @@ impl<'t> Session<'t> {
         let training = self.task.training;
         let count = batch.labels.len();
         // What dropout draws depends on nothing but the step.
-        tch::manual_seed(mix(self.task.recipe.seed, self.state.total_steps));
+        tch::manual_seed(step_seed(self.task.recipe.seed, self.state.total_steps) as i64);
         let (inputs, labels) = self.form.tensors(batch);
         let logits = self.forward(&inputs, mode)?;
         let smoothing = training.label_smoothing;
@@ -303,10 +304,10 @@ impl<'t> Session<'t> {
     }
 
     /// Validates, and notes what the epoch was like.
-    fn end_epoch(&mut self, phase: &Phase, rate: f64, log: &mut RunLog) -> Result<()> {
+    fn end_epoch(&mut self, phase: &Phase, rate: f64, waited: Duration, log: &mut RunLog) -> Result<()> {
         let Task { training, split, .. } = *self.task;
         let number = self.state.history.len() as u32 + 1;
-        let time = self.clock.epoch_time();
+        let time = self.clock.epoch_time(waited);
         let (train_loss, train_accuracy) = self.state.sums.means();
         let validation = if split.validation().is_empty() { None } else { Some(self.validate()?) };
         if let Some((loss, _)) = validation
@@ -439,14 +440,6 @@ fn class_weights(kind: ClassWeights, data: &Dataset, train: &[u32]) -> Option<Ve
     let (examples, classes) = (train.len() as f32, counts.len() as f32);
     // A class without an example is in no loss.
     Some(counts.into_iter().map(|count| examples / (classes * count.max(1) as f32)).collect())
-}
-
-/// A seed for a step, unlike those of other steps and of other recipes' seeds (SplitMix64's last lines).
-fn mix(seed: u64, step: u64) -> i64 {
-    let mut mixed = seed ^ step.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed ^ (mixed >> 31)) as i64
 }
 
 fn next_scale((scale, good): (f64, u32), fits: bool) -> (f64, u32) {
