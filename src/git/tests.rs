@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod patch;
+
 use super::*;
 use crate::files::RelPath;
 use crate::id::{CommitId, Digest};
