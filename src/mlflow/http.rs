@@ -1,6 +1,7 @@
 //! Requests in and replies out: who may ask, how large a body may be, and which endpoint answers.
 
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -186,8 +187,9 @@ async fn call(server: Arc<Server>, request: Request) -> Result<Reply, ApiError> 
     let body = read_body(&parts.headers, body).await?;
     let query = message::parse_query(parts.uri.query().unwrap_or_default());
     let call = Call { method: parts.method, arguments, query, body };
-    // Endpoints read and write files; the thread that listens must not wait for those.
-    let answer = tokio::task::spawn_blocking(move || (endpoint.answer)(&server, &call)).await;
+    // Endpoints read and write files, and another thread listens meanwhile. The answer itself changes no thread: to wake
+    // one takes as long as many an answer.
+    let answer = tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(|| (endpoint.answer)(&server, &call))));
     answer.unwrap_or_else(|_| Err(ApiError::new(Code::InternalError, "this request met a bug of git-ml")))
 }
 

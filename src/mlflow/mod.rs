@@ -200,7 +200,9 @@ impl Serving {
         };
         let (stop, stopped) = oneshot::channel();
         let serving = std::thread::Builder::new().name("mlflow".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build();
+            // One that listens: who reads and writes files lets another thread do that meanwhile.
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(1).enable_all().max_blocking_threads(64).build();
             let runtime = runtime.ok()?;
             let opened = runtime.block_on(serve(opened, listener, stopped));
             runtime.shutdown_timeout(FAREWELL);
