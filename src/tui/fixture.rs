@@ -11,7 +11,7 @@ use crate::registry::{EventKind, Model, ModelAbout, RegistryEvent, Version};
 use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
 
 use super::app::{Action, App};
-use super::effects::{Effect, perform};
+use super::effects::{Cancel, Effect, perform};
 use super::keys::Key;
 use super::source::{Listing, Problem, Source};
 
@@ -251,8 +251,24 @@ impl Default for FakeSource {
 }
 
 impl Source for FakeSource {
+    fn problem(&self) -> Problem {
+        "this is not in the made-up repository".to_owned()
+    }
+
+    fn set_note(&mut self, run_id: &RunId, text: &str) -> Result<String, Problem> {
+        let run = self.listing.runs.iter_mut().find(|run| run.id == *run_id);
+        let run = run.ok_or_else(|| "no such run".to_owned())?;
+        run.note = Some(text.to_owned());
+        Ok(format!("noted on {}", run.name))
+    }
+
     fn runs(&mut self) -> Result<Option<Listing>, Problem> {
         Ok(Some(self.listing.clone()))
+    }
+
+    fn remove_run(&mut self, run_id: &RunId) -> Result<String, Problem> {
+        self.listing.runs.retain(|run| run.id != *run_id);
+        Ok("removed".to_owned())
     }
 
     fn series(&mut self, run_id: &RunId) -> Result<Series, Problem> {
@@ -308,7 +324,7 @@ impl Desk {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut waiting = effects;
         while let Some(effect) = waiting.pop() {
-            if let Some(answer) = perform(&mut self.source, effect) {
+            if let Some(answer) = perform(&mut self.source, effect, Cancel(&|| false)) {
                 waiting.extend(self.app.update(Action::Loaded(answer)));
             }
         }

@@ -1,5 +1,7 @@
 //! One line of text that is typed.
 
+use super::keys::Command;
+
 /// The text and where the next character goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Input {
@@ -59,6 +61,22 @@ impl Input {
     /// Erases everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Does what a key asks for, if it is about text; says whether it was.
+    pub(super) fn apply(&mut self, command: Command) -> bool {
+        match command {
+            Command::InputErase => self.erase(),
+            Command::InputDelete => self.delete(),
+            Command::InputEraseWord => self.erase_word(),
+            Command::InputClear => self.clear(),
+            Command::InputLeft => self.move_by(-1),
+            Command::InputRight => self.move_by(1),
+            Command::InputStart => self.move_by(isize::MIN),
+            Command::InputEnd => self.move_by(isize::MAX),
+            _ => return false,
+        }
+        true
     }
 
     /// Moves the cursor by some characters.

@@ -1,12 +1,15 @@
-//! The one table of keys, from which keys are dispatched, the footer is written and the help is made.
+//! Keys and commands: what is pressed, what it asks for, and where it means something.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What a key asks for.
+use super::bindings::BINDINGS;
+
+/// What a key, or a line of the palette, asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
     Quit,
     Help,
+    Palette,
     Back,
     Suspend,
     Redraw,
@@ -19,13 +22,29 @@ pub(super) enum Command {
     Left,
     Right,
     Open,
+    Toggle,
+    MoveUp,
+    MoveDown,
+    Accept,
     NextPane,
     PreviousPane,
+    NextView,
+    PreviousView,
     ShowRuns,
     ShowRegistry,
+    ShowCompare,
+    ShowArtifacts,
+    ShowSweeps,
+    NextRun,
+    PreviousRun,
+    Mark,
+    UnmarkAll,
+    Note,
+    Remove,
     Filter,
     Sort,
     ReverseSort,
+    SortBy,
     InputAccept,
     InputCancel,
     InputErase,
@@ -41,30 +60,64 @@ pub(super) enum Command {
 /// Where a key means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// In every view, but not while text is typed.
+    /// In every view, but not while text is typed or an overlay is open.
     Anywhere,
     /// In the table of runs.
     Runs,
     /// In one run.
     Run,
+    /// Among runs side by side.
+    Compare,
     /// In the registry.
     Registry,
+    /// Among the artifacts.
+    Artifacts,
+    /// Among the sweeps.
+    Sweeps,
     /// While the help is shown.
     Help,
-    /// While a filter is typed.
-    Input,
+    /// In the command palette.
+    Palette,
+    /// In a list to choose from.
+    Picker,
+    /// At a question.
+    Confirm,
+    /// While a line of text is typed.
+    Typing,
 }
 
 impl Scope {
+    /// All of them, as the help shows them.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Runs,
+        Self::Run,
+        Self::Compare,
+        Self::Registry,
+        Self::Artifacts,
+        Self::Sweeps,
+        Self::Anywhere,
+        Self::Typing,
+        Self::Picker,
+        Self::Palette,
+        Self::Confirm,
+        Self::Help,
+    ];
+
     /// The heading in the help.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Anywhere => "Everywhere",
             Self::Runs => "Runs",
             Self::Run => "One run",
+            Self::Compare => "Compare",
             Self::Registry => "Registry",
+            Self::Artifacts => "Artifacts",
+            Self::Sweeps => "Sweeps",
             Self::Help => "Help",
-            Self::Input => "Filter",
+            Self::Palette => "Commands",
+            Self::Picker => "Choosing",
+            Self::Confirm => "Questions",
+            Self::Typing => "Typing",
         }
     }
 
@@ -74,10 +127,21 @@ impl Scope {
             Self::Anywhere => &[Self::Anywhere],
             Self::Runs => &[Self::Runs, Self::Anywhere],
             Self::Run => &[Self::Run, Self::Anywhere],
+            Self::Compare => &[Self::Compare, Self::Anywhere],
             Self::Registry => &[Self::Registry, Self::Anywhere],
+            Self::Artifacts => &[Self::Artifacts, Self::Anywhere],
+            Self::Sweeps => &[Self::Sweeps, Self::Anywhere],
             Self::Help => &[Self::Help],
-            Self::Input => &[Self::Input],
+            Self::Palette => &[Self::Palette, Self::Typing],
+            Self::Picker => &[Self::Picker, Self::Typing],
+            Self::Confirm => &[Self::Confirm],
+            Self::Typing => &[Self::Typing],
         }
+    }
+
+    /// Whether characters are text here.
+    pub(super) fn takes_text(self) -> bool {
+        self.chain().contains(&Self::Typing)
     }
 }
 
@@ -92,90 +156,34 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Binding {
     pub(super) scope: Scope,
+    /// Without keys, the palette alone has it.
     pub(super) keys: &'static [Key],
     pub(super) command: Command,
     /// The word in the footer; none keeps it out of there.
     pub(super) footer: Option<&'static str>,
-    /// What it does, in the help.
+    /// What it does, in the help and in the palette.
     pub(super) help: &'static str,
 }
 
+/// A key that types a character.
 pub(super) const fn key(character: char) -> Key {
     Key { code: KeyCode::Char(character), control: false }
 }
 
+/// A key that is pressed with Ctrl.
 pub(super) const fn control(character: char) -> Key {
     Key { code: KeyCode::Char(character), control: true }
 }
 
+/// A key that has a name.
 pub(super) const fn named(code: KeyCode) -> Key {
     Key { code, control: false }
 }
 
-const fn bind(
-    scope: Scope,
-    keys: &'static [Key],
-    command: Command,
-    footer: Option<&'static str>,
-    help: &'static str,
-) -> Binding {
-    Binding { scope, keys, command, footer, help }
+/// A key that has a name, pressed with Ctrl.
+pub(super) const fn named_control(code: KeyCode) -> Key {
+    Key { code, control: true }
 }
-
-use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
-use Scope::{Anywhere, Help, Input, Registry, Run, Runs};
-
-/// All keys. The footer shows those of the view first, then those of everywhere, in this order.
-#[rustfmt::skip]
-pub(super) const BINDINGS: &[Binding] = &[
-    bind(Runs, &[named(Enter), key('l'), named(Right)], Command::Open, Some("open"), "open the run"),
-    bind(Runs, &[key('/')], Command::Filter, Some("filter"), "show only the runs that match a query"),
-    bind(Runs, &[key('s')], Command::Sort, Some("sort"), "sort by the next column"),
-    bind(Runs, &[key('S')], Command::ReverseSort, None, "sort the other way round"),
-    bind(Runs, &[named(Tab), key('2')], Command::ShowRegistry, Some("registry"), "go to the registry"),
-    bind(Runs, &[named(Esc)], Command::Back, None, "drop the filter"),
-
-    bind(Run, &[named(Tab), named(Right), key('l')], Command::NextPane, Some("next pane"), "go to the next pane"),
-    bind(Run, &[named(BackTab), named(Left), key('h')], Command::PreviousPane, None, "go to the pane before"),
-    bind(Run, &[key('n'), key('J')], Command::Right, Some("older"), "go to the next run of the table"),
-    bind(Run, &[key('p'), key('K')], Command::Left, Some("newer"), "go to the run before it"),
-    bind(Run, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),
-    bind(Run, &[key('1')], Command::ShowRuns, None, "go to the runs"),
-    bind(Run, &[key('2')], Command::ShowRegistry, None, "go to the registry"),
-
-    bind(Registry, &[named(Enter)], Command::Open, Some("open"), "go to the versions; open a version's run"),
-    bind(Registry, &[named(Right), key('l')], Command::Right, Some("versions"), "go to the model's versions"),
-    bind(Registry, &[named(Left), key('h')], Command::Left, Some("models"), "go to the models"),
-    bind(Registry, &[named(Tab), key('1')], Command::ShowRuns, Some("runs"), "go to the runs"),
-    bind(Registry, &[named(Esc), named(Backspace)], Command::Back, None, "go back"),
-
-    bind(Anywhere, &[named(Up), key('k')], Command::Up, None, "up"),
-    bind(Anywhere, &[named(Down), key('j')], Command::Down, None, "down"),
-    bind(Anywhere, &[named(PageUp), control('b'), control('u')], Command::PageUp, None, "a page up"),
-    bind(Anywhere, &[named(PageDown), control('f'), control('d')], Command::PageDown, None, "a page down"),
-    bind(Anywhere, &[named(Home), key('g')], Command::First, None, "to the start"),
-    bind(Anywhere, &[named(End), key('G')], Command::Last, None, "to the end; the log follows again"),
-    bind(Anywhere, &[control('l')], Command::Redraw, None, "draw the screen anew"),
-    bind(Anywhere, &[control('z')], Command::Suspend, None, "go to the shell; `fg` comes back"),
-    bind(Anywhere, &[key('?'), named(KeyCode::F(1))], Command::Help, Some("help"), "show the keys"),
-    bind(Anywhere, &[key('q'), control('c')], Command::Quit, Some("quit"), "quit"),
-
-    bind(Help, &[named(Esc), key('?'), key('q'), named(Enter)], Command::Back, Some("close"), "close the help"),
-    bind(Help, &[named(Up), key('k')], Command::Up, None, "up"),
-    bind(Help, &[named(Down), key('j')], Command::Down, None, "down"),
-    bind(Help, &[control('c')], Command::Quit, None, "quit"),
-
-    bind(Input, &[named(Enter)], Command::InputAccept, Some("keep"), "keep the filter"),
-    bind(Input, &[named(Esc), control('c')], Command::InputCancel, Some("drop"), "take the filter back"),
-    bind(Input, &[control('u')], Command::InputClear, Some("clear"), "erase all"),
-    bind(Input, &[control('w')], Command::InputEraseWord, Some("erase word"), "erase a word"),
-    bind(Input, &[named(Backspace), control('h')], Command::InputErase, None, "erase a character"),
-    bind(Input, &[named(Delete), control('d')], Command::InputDelete, None, "erase the character here"),
-    bind(Input, &[named(Left), control('b')], Command::InputLeft, None, "left"),
-    bind(Input, &[named(Right), control('f')], Command::InputRight, None, "right"),
-    bind(Input, &[named(Home), control('a')], Command::InputStart, None, "to the start"),
-    bind(Input, &[named(End), control('e')], Command::InputEnd, None, "to the end"),
-];
 
 impl Key {
     /// The key of an event; none for those that no table could name (with Alt, say).
@@ -197,21 +205,22 @@ impl Key {
     /// The name for people.
     pub(super) fn label(&self) -> String {
         let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
             KeyCode::Char(c) => c.to_string(),
-            Enter => "Enter".to_owned(),
-            Esc => "Esc".to_owned(),
-            Tab => "Tab".to_owned(),
-            BackTab => "Shift-Tab".to_owned(),
-            Backspace => "Backspace".to_owned(),
-            Delete => "Del".to_owned(),
-            Up => "↑".to_owned(),
-            Down => "↓".to_owned(),
-            Left => "←".to_owned(),
-            Right => "→".to_owned(),
-            Home => "Home".to_owned(),
-            End => "End".to_owned(),
-            PageUp => "PgUp".to_owned(),
-            PageDown => "PgDn".to_owned(),
+            KeyCode::Enter => "Enter".to_owned(),
+            KeyCode::Esc => "Esc".to_owned(),
+            KeyCode::Tab => "Tab".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
+            KeyCode::Backspace => "Backspace".to_owned(),
+            KeyCode::Delete => "Del".to_owned(),
+            KeyCode::Up => "↑".to_owned(),
+            KeyCode::Down => "↓".to_owned(),
+            KeyCode::Left => "←".to_owned(),
+            KeyCode::Right => "→".to_owned(),
+            KeyCode::Home => "Home".to_owned(),
+            KeyCode::End => "End".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::F(number) => format!("F{number}"),
             other => format!("{other:?}"),
         };
@@ -225,23 +234,26 @@ pub(super) fn command(scope: Scope, key: Key) -> Option<Command> {
     scope.chain().iter().find_map(found).map(|line| line.command)
 }
 
-/// The key and the word of each hint that the footer of a scope shows.
+/// The lines of the table that count in a scope, the nearest first.
+pub(super) fn lines(scope: Scope) -> impl Iterator<Item = &'static Binding> {
+    scope.chain().iter().flat_map(|scope| BINDINGS.iter().filter(move |line| line.scope == *scope))
+}
+
+/// The key, the word and the command of each hint that the footer of a scope shows.
 pub(super) fn footer(scope: Scope) -> Vec<(String, &'static str)> {
-    let lines = scope.chain().iter().flat_map(|scope| BINDINGS.iter().filter(move |line| line.scope == *scope));
-    lines.filter_map(|line| Some((line.keys.first()?.label(), line.footer?))).collect()
+    lines(scope).filter_map(|line| Some((line.keys.first()?.label(), line.footer?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SCOPES: [Scope; 6] = [Anywhere, Runs, Run, Registry, Help, Input];
-
     #[test]
     fn no_key_means_two_things_in_a_view() {
-        for scope in SCOPES {
-            let lines = BINDINGS.iter().filter(|line| scope.chain().contains(&line.scope));
-            let keys: Vec<Key> = lines.flat_map(|line| line.keys.iter().copied()).collect();
+        for scope in Scope::ALL {
+            // In a list that is searched by typing, the list's own keys come before those of the text.
+            let own = lines(scope).filter(|line| line.scope == scope || !scope.takes_text());
+            let keys: Vec<Key> = own.flat_map(|line| line.keys.iter().copied()).collect();
             for (index, key) in keys.iter().enumerate() {
                 assert!(!keys[..index].contains(key), "{} twice in {}", key.label(), scope.title());
             }
@@ -249,15 +261,16 @@ mod tests {
     }
 
     #[test]
-    fn every_binding_has_keys_and_help() {
+    fn every_line_says_what_it_does() {
         for line in BINDINGS {
-            assert!(!line.keys.is_empty() && !line.help.is_empty(), "{:?}", line.command);
+            assert!(!line.help.is_empty(), "{:?}", line.command);
+            assert!(line.footer.is_none() || !line.keys.is_empty(), "{:?} has a hint and no key", line.command);
         }
     }
 
     #[test]
     fn every_view_says_how_to_leave_it() {
-        for scope in [Runs, Run, Registry] {
+        for scope in [Scope::Runs, Scope::Run, Scope::Compare, Scope::Registry, Scope::Artifacts, Scope::Sweeps] {
             let hints = footer(scope);
             assert!(hints.iter().any(|(_, word)| *word == "quit"), "{}", scope.title());
             assert!(hints.iter().any(|(_, word)| *word == "help"), "{}", scope.title());
@@ -266,7 +279,9 @@ mod tests {
 
     #[test]
     fn typed_characters_are_never_commands() {
-        let printing = BINDINGS.iter().filter(|line| line.scope == Input).flat_map(|line| line.keys);
-        assert!(!printing.into_iter().any(|key| matches!(key.code, KeyCode::Char(_)) && !key.control));
+        for scope in [Scope::Typing, Scope::Palette] {
+            let printing = lines(scope).flat_map(|line| line.keys);
+            assert!(!printing.into_iter().any(|key| matches!(key.code, KeyCode::Char(_)) && !key.control));
+        }
     }
 }

@@ -39,8 +39,7 @@ pub(super) struct RunsLayout {
 }
 
 /// The parts of the table of runs; the filter takes `filter_rows`, and there are `count` runs in all.
-pub(super) fn runs(size: (u16, u16), filter_rows: u16, count: usize) -> RunsLayout {
-    let body = parts(size).body;
+pub(super) fn runs(body: Rect, filter_rows: u16, count: usize) -> RunsLayout {
     let (body, filter) = split_bottom(body, filter_rows);
     if body.width < 110 || body.height < 30 {
         return RunsLayout { table: body, preview: None, filter };
@@ -70,8 +69,7 @@ pub(super) struct RunLayout {
 }
 
 /// The parts of the view of one run.
-pub(super) fn run(size: (u16, u16)) -> RunLayout {
-    let body = parts(size).body;
+pub(super) fn run(body: Rect) -> RunLayout {
     let (title, rest) = split_top(body, 1);
     if rest.width < 120 || rest.height < 28 {
         return RunLayout { title, overview: rest, charts: rest, log: rest, wide: false };
@@ -90,8 +88,7 @@ pub(super) struct RegistryLayout {
 }
 
 /// The parts of the registry.
-pub(super) fn registry(size: (u16, u16)) -> RegistryLayout {
-    let body = parts(size).body;
+pub(super) fn registry(body: Rect) -> RegistryLayout {
     let (models, right) = split_left(body, (body.width / 4).clamp(20, 40));
     let (versions, history) = split_bottom(right, (right.height * 2 / 5).max(5));
     RegistryLayout { models, versions, history }
@@ -171,13 +168,13 @@ mod tests {
         for size in [(0, 0), (1, 1), (60, 15), (80, 24), (120, 30), (200, 50), (500, 200)] {
             let Parts { header, body, footer } = parts(size);
             assert!(header.height + body.height + footer.height <= size.1.max(2));
-            let runs = runs(size, 2, 12);
+            let runs = runs(body, 2, 12);
             let areas = [Some(runs.table), runs.preview, Some(runs.filter)];
             assert_eq!(areas.iter().flatten().map(|area| area.area()).sum::<u32>(), body.area());
-            let registry = registry(size);
+            let registry = registry(body);
             let areas = [registry.models, registry.versions, registry.history];
             assert_eq!(areas.iter().map(|area| area.area()).sum::<u32>(), body.area());
-            let run = run(size);
+            let run = run(body);
             if run.wide {
                 let areas = [run.title, run.overview, run.charts, run.log];
                 assert_eq!(areas.iter().map(|area| area.area()).sum::<u32>(), body.area());

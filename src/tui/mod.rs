@@ -4,17 +4,20 @@
 //! read the repository on threads of their own, so that no key waits for them.
 
 mod app;
+mod bindings;
 mod braille;
-mod columns;
-mod detail;
+mod context;
 mod effects;
 #[cfg(test)]
 mod fixture;
+mod fuzzy;
 mod input;
 mod keys;
 mod layout;
-mod models;
-mod runs;
+mod list;
+mod mouse;
+mod overlay;
+mod parts;
 mod series;
 mod source;
 mod terminal;
@@ -23,6 +26,7 @@ mod tests;
 mod text;
 mod theme;
 mod views;
+mod workers;
 
 pub use terminal::Screen;
 pub use theme::{Background, ColorDepth, Theme};
@@ -44,9 +48,11 @@ use crate::track::Workspace;
 use crate::words::with_causes;
 
 use app::{Action, App};
-use effects::{Answer, Effect, Opener, Report, Workers};
+use effects::{Answer, Effect};
 use keys::Key;
+use mouse::Presses;
 use source::RepositorySource;
+use workers::{Opener, Report, Workers};
 
 /// How often the clock moves on.
 const TICK: Duration = Duration::from_millis(250);
@@ -103,6 +109,7 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
         });
     });
     let mut effects = app.start();
+    let mut presses = Presses::default();
     let mut next_tick = Instant::now() + TICK;
     loop {
         for effect in effects.drain(..) {
@@ -115,14 +122,14 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
         }
         // What the screen is now, whatever was said of it: a frame that does not fit would be torn.
         let size = screen.size()?;
-        if size != app.size {
+        if size != app.context.size {
             effects.extend(app.update(Action::Resize(size.0, size.1)));
         }
         screen.draw(|frame| views::draw(frame, &app, &options.theme))?;
         for event in wait(&incoming, next_tick) {
             match event {
                 Incoming::Terminal(event) => {
-                    if let Some(action) = action_of(event) {
+                    if let Some(action) = action_of(event, &mut presses) {
                         effects.extend(app.update(action));
                     }
                 }
@@ -148,9 +155,10 @@ fn wait(incoming: &Receiver<Incoming>, deadline: Instant) -> Vec<Incoming> {
     std::iter::once(first).chain(incoming.try_iter()).collect()
 }
 
-fn action_of(event: Event) -> Option<Action> {
+fn action_of(event: Event, presses: &mut Presses) -> Option<Action> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(&key).map(Action::Press),
+        Event::Mouse(event) => presses.read(&event, Instant::now()).map(Action::Mouse),
         Event::Paste(text) => Some(Action::Paste(text)),
         Event::Resize(width, height) => Some(Action::Resize(width, height)),
         _ => None,

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::git::CommitInfo;
 use crate::id::{CommitId, RunId};
 use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
@@ -21,20 +23,54 @@ pub(super) struct Listing {
     pub(super) problems: Vec<Problem>,
 }
 
-/// What the dashboard reads. Its calls may be slow: they are made on threads of their own.
+/// What the dashboard reads, and what it changes. Its calls may be slow: they are made on threads of their own.
+///
+/// What a source does not have fails with [`Source::problem`].
 pub(super) trait Source {
+    /// Why there is nothing to be had.
+    fn problem(&self) -> Problem;
     /// All runs; none if they are as they were at the last call.
-    fn runs(&mut self) -> Result<Option<Listing>, Problem>;
+    fn runs(&mut self) -> Result<Option<Listing>, Problem> {
+        Err(self.problem())
+    }
     /// The points of a run.
-    fn series(&mut self, run_id: &RunId) -> Result<Series, Problem>;
+    fn series(&mut self, _run_id: &RunId) -> Result<Series, Problem> {
+        Err(self.problem())
+    }
     /// The end of a run's log: at most `limit` bytes.
-    fn log_tail(&mut self, run_id: &RunId, limit: u64) -> Result<Vec<u8>, Problem>;
+    fn log_tail(&mut self, _run_id: &RunId, _limit: u64) -> Result<Vec<u8>, Problem> {
+        Err(self.problem())
+    }
     /// What a commit says of itself.
-    fn commit(&mut self, commit_id: &CommitId) -> Result<CommitInfo, Problem>;
+    fn commit(&mut self, _commit_id: &CommitId) -> Result<CommitInfo, Problem> {
+        Err(self.problem())
+    }
     /// The models; none if they are as they were at the last call.
-    fn models(&mut self) -> Result<Option<Vec<Model>>, Problem>;
+    fn models(&mut self) -> Result<Option<Vec<Model>>, Problem> {
+        Err(self.problem())
+    }
     /// What happened to a model, newest first.
-    fn history(&mut self, model: &str) -> Result<Vec<RegistryEvent>, Problem>;
+    fn history(&mut self, _model: &str) -> Result<Vec<RegistryEvent>, Problem> {
+        Err(self.problem())
+    }
+    /// Writes a note on a run, or removes it where the text is empty, and says so in a few words.
+    fn set_note(&mut self, _run_id: &RunId, _text: &str) -> Result<String, Problem> {
+        Err(self.problem())
+    }
+    /// Removes a run from the lists, and says so in a few words.
+    fn remove_run(&mut self, _run_id: &RunId) -> Result<String, Problem> {
+        Err(self.problem())
+    }
+}
+
+/// A repository that could not be opened, and why.
+#[derive(Debug)]
+pub(super) struct Closed(pub(super) Problem);
+
+impl Source for Closed {
+    fn problem(&self) -> Problem {
+        self.0.clone()
+    }
 }
 
 /// How often crashed runs are looked for.
@@ -80,6 +116,10 @@ fn listing((runs, errors): (Vec<Run>, Vec<RunError>)) -> Listing {
 }
 
 impl Source for RepositorySource<'_> {
+    fn problem(&self) -> Problem {
+        "this is not to be had from a repository".to_owned()
+    }
+
     fn runs(&mut self) -> Result<Option<Listing>, Problem> {
         // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
         let live = self.runs.list_live().map_err(|error| with_causes(&error))?;
@@ -101,6 +141,7 @@ impl Source for RepositorySource<'_> {
             let ids: BTreeSet<RunId> = recorded.runs.iter().map(|run| run.id).collect();
             all.runs.retain(|run| !ids.contains(&run.id));
             all.runs.extend(recorded.runs.iter().cloned());
+            all.runs.retain(|run| run.removed.is_none());
             all.runs.sort_by_key(|run| Reverse((run.started, run.id)));
             all.problems.extend(recorded.problems.iter().cloned());
         }
@@ -132,5 +173,18 @@ impl Source for RepositorySource<'_> {
 
     fn history(&mut self, model: &str) -> Result<Vec<RegistryEvent>, Problem> {
         Registry::new(self.workspace).history(model).map_err(|error| with_causes(&error))
+    }
+    fn set_note(&mut self, run_id: &RunId, text: &str) -> Result<String, Problem> {
+        let run = self.runs.get(run_id).map_err(|error| with_causes(&error))?;
+        let run = run.ok_or_else(|| format!("run {} is not in this repository", run_id.short()))?;
+        self.runs.set_note(&run, text.trim()).map_err(|error| with_causes(&error))?;
+        let what = if text.trim().is_empty() { "removed the note on" } else { "noted on" };
+        Ok(format!("{what} {}", run.name))
+    }
+    fn remove_run(&mut self, run_id: &RunId) -> Result<String, Problem> {
+        let now = Timestamp::now();
+        let remove = &mut |run: &mut Run| run.removed = run.removed.or(Some(now));
+        let run = self.runs.amend(run_id, "removed", remove).map_err(|error| with_causes(&error))?;
+        Ok(format!("removed {} from the lists; its record stays in git", run.name))
     }
 }

@@ -12,10 +12,16 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::{Frame, Terminal};
 
 use crate::run::panic_is_caught;
+
+/// Asks for the presses, the drags and the wheel of the mouse (xterm's modes 1000 and 1002, in the form of 1006). Mere
+/// movements would send much over a slow line and mean nothing.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// Whether the terminal is ours.
 static BORROWED: AtomicBool = AtomicBool::new(false);
@@ -77,8 +83,8 @@ impl Drop for Screen {
 fn borrow() -> io::Result<()> {
     // Set first: a failure halfway has to be undone too.
     BORROWED.store(true, Ordering::SeqCst);
-    let taken =
-        enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, Hide, EnableBracketedPaste));
+    let taken = enable_raw_mode()
+        .and_then(|()| execute!(io::stdout(), EnterAlternateScreen, Hide, EnableBracketedPaste, Print(MOUSE_ON)));
     if taken.is_err() {
         restore();
     }
@@ -88,7 +94,7 @@ fn borrow() -> io::Result<()> {
 /// Gives the terminal back as it was, if it is ours. Nothing can be done about a terminal that is gone.
 fn restore() {
     if BORROWED.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), DisableBracketedPaste, Show, LeaveAlternateScreen);
+        let _ = execute!(io::stdout(), Print(MOUSE_OFF), DisableBracketedPaste, Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
         let _ = io::stdout().flush();
     }

@@ -7,27 +7,35 @@ use ratatui::crossterm::event::KeyCode;
 
 use crate::run::RunStatus;
 
-use super::app::{Action, Load, View};
-use super::detail::Pane;
-use super::effects::{Answer, Effect, perform};
+use super::app::{Action, App};
+use super::context::Load;
+use super::effects::{Answer, Cancel, Change, Effect, perform};
 use super::fixture::{Desk, FakeSource, now};
-use super::keys::{control, key, named};
-use super::models::Focus;
+use super::keys::{Key, control, key, named};
+use super::mouse::{Mouse, MouseKind};
+use super::overlay::Overlay;
 use super::source::Listing;
+use super::views::registry::{self, Focus};
+use super::views::run::{self, Pane};
+use super::views::{Notice, View, runs};
 
 const SMALL: (u16, u16) = (80, 24);
 const LARGE: (u16, u16) = (200, 50);
-const ENTER: super::keys::Key = named(KeyCode::Enter);
-const ESC: super::keys::Key = named(KeyCode::Esc);
-const TAB: super::keys::Key = named(KeyCode::Tab);
-const DOWN: super::keys::Key = named(KeyCode::Down);
+const ENTER: Key = named(KeyCode::Enter);
+const ESC: Key = named(KeyCode::Esc);
+const TAB: Key = named(KeyCode::Tab);
+const DOWN: Key = named(KeyCode::Down);
 
 fn later(milliseconds: i64) -> Timestamp {
     now() + SignedDuration::from_millis(milliseconds)
 }
 
 fn selected(desk: &Desk) -> &str {
-    &desk.app.table.selected_run().unwrap().name
+    &desk.app.views.runs.selected_run(&desk.app.context).unwrap().name
+}
+
+fn history(model: &str) -> Effect {
+    Effect::Registry(registry::Request::History(model.to_owned()))
 }
 
 #[test]
@@ -42,10 +50,10 @@ fn quitting_suspending_and_redrawing_are_effects() {
 
 #[test]
 fn the_start_asks_for_runs_and_models_once() {
-    let mut app = super::app::App::new("digits".to_owned(), SMALL, now());
-    assert_eq!(app.start(), [Effect::LoadRuns, Effect::LoadModels]);
+    let mut app = App::new("digits".to_owned(), SMALL, now());
+    assert_eq!(app.start(), [Effect::LoadRuns, Effect::Registry(registry::Request::Models)]);
     assert_eq!(app.update(Action::Tick(later(5000))), [], "nothing is asked for twice");
-    assert_eq!(app.table.state, Load::Waiting);
+    assert_eq!(app.context.records.state, Load::Waiting);
 }
 
 #[test]
@@ -54,7 +62,7 @@ fn runs_are_looked_at_twice_a_second_and_less_often_when_that_takes_long() {
     assert_eq!(desk.app.update(Action::Tick(later(400))), []);
     assert_eq!(desk.app.update(Action::Tick(later(500))), [Effect::LoadRuns]);
     assert_eq!(desk.app.update(Action::Tick(later(1500))), []);
-    let answer = Answer::Runs(Ok(Some(Listing { runs: super::fixture::runs(), problems: Vec::new() })));
+    let answer = Answer::Listing(Ok(Some(Listing { runs: super::fixture::runs(), problems: Vec::new() })));
     desk.app.update(Action::Loaded(answer));
     assert_eq!(desk.app.update(Action::Tick(later(5400))), [], "it took a second: five seconds between");
     assert_eq!(desk.app.update(Action::Tick(later(5500))), [Effect::LoadRuns]);
@@ -66,13 +74,13 @@ fn moving_stays_in_the_table_and_the_choice_on_the_screen() {
     desk.keys(&[key('k'), named(KeyCode::PageUp)]);
     assert_eq!(selected(&desk), "brave-otter-12");
     desk.keys(&[key('j'), DOWN]);
-    assert_eq!((selected(&desk), desk.app.table.offset), ("quiet-lynx-40", 0));
+    assert_eq!((selected(&desk), desk.app.views.runs.offset), ("quiet-lynx-40", 0));
     desk.keys(&[key('G'), key('j')]);
-    assert_eq!((selected(&desk), desk.app.table.offset), ("tidy-sparrow-1", 2));
+    assert_eq!((selected(&desk), desk.app.views.runs.offset), ("tidy-sparrow-1", 2));
     desk.keys(&[named(KeyCode::PageUp)]);
-    assert_eq!(desk.app.table.selected, 2);
+    assert_eq!(desk.app.views.runs.selected, 2);
     desk.keys(&[key('g')]);
-    assert_eq!((desk.app.table.selected, desk.app.table.offset), (0, 0));
+    assert_eq!((desk.app.views.runs.selected, desk.app.views.runs.offset), (0, 0));
 }
 
 #[test]
@@ -83,20 +91,23 @@ fn the_chosen_run_stays_chosen_when_others_come() {
     let newest =
         crate::run::Run { id: crate::id::RunId::from_bytes([9; 16]), name: "new-one-1".to_owned(), ..runs[5].clone() };
     runs.insert(0, newest);
-    desk.app.update(Action::Loaded(Answer::Runs(Ok(Some(Listing { runs, problems: Vec::new() })))));
-    assert_eq!((selected(&desk), desk.app.table.selected), ("calm-heron-3", 2));
+    desk.app.update(Action::Loaded(Answer::Listing(Ok(Some(Listing { runs, problems: Vec::new() })))));
+    assert_eq!((selected(&desk), desk.app.views.runs.selected), ("calm-heron-3", 2));
 }
 
 #[test]
 fn an_open_run_loads_its_charts_and_log_once() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[DOWN]);
-    let run = desk.app.table.selected_run().unwrap().clone();
+    let run = desk.app.views.runs.selected_run(&desk.app.context).unwrap().clone();
     let effects = desk.press(ENTER);
-    assert_eq!(effects, [Effect::LoadDetail(run.id, run.commit), Effect::LoadLog(run.id)]);
+    assert_eq!(
+        effects,
+        [Effect::Run(run::Request::Series(run.id, run.commit)), Effect::Run(run::Request::Log(run.id))]
+    );
     assert_eq!(desk.app.view, View::Run);
     desk.carry_out(effects);
-    assert!(matches!(desk.app.detail.charts, Load::Ready(_)) && matches!(desk.app.detail.log, Load::Ready(_)));
+    assert!(matches!(desk.app.views.run.charts, Load::Ready(_)) && matches!(desk.app.views.run.log, Load::Ready(_)));
     desk.app.update(Action::Tick(later(100)));
     assert_eq!(desk.app.update(Action::Tick(later(4000))), [Effect::LoadRuns], "a run that has ended stays as it is");
     desk.keys(&[ESC]);
@@ -106,10 +117,10 @@ fn an_open_run_loads_its_charts_and_log_once() {
 #[test]
 fn a_live_run_is_followed_to_its_end() {
     let mut desk = Desk::new(SMALL);
-    let run = desk.app.table.selected_run().unwrap().clone();
+    let run = desk.app.views.runs.selected_run(&desk.app.context).unwrap().clone();
     desk.keys(&[ENTER]);
     let mut effects = desk.app.update(Action::Tick(later(500)));
-    assert_eq!(effects, [Effect::LoadRuns, Effect::LoadLog(run.id)]);
+    assert_eq!(effects, [Effect::LoadRuns, Effect::Run(run::Request::Log(run.id))]);
     // Nothing new: the log again, not the charts.
     desk.carry_out(std::mem::take(&mut effects));
     assert_eq!(desk.app.update(Action::Tick(later(700))), []);
@@ -117,21 +128,28 @@ fn a_live_run_is_followed_to_its_end() {
     let metric = desk.source.listing.runs[0].metrics.get_mut("train_loss").unwrap();
     metric.count += 1;
     desk.source.listing.runs[0].status = RunStatus::Finished;
-    let answer = perform(&mut desk.source, Effect::LoadRuns).unwrap();
+    let answer = perform(&mut desk.source, Effect::LoadRuns, Cancel(&|| false)).unwrap();
     let effects = desk.app.update(Action::Loaded(answer));
-    assert_eq!(effects, [Effect::LoadDetail(run.id, run.commit), Effect::LoadLog(run.id)]);
+    assert_eq!(
+        effects,
+        [Effect::Run(run::Request::Series(run.id, run.commit)), Effect::Run(run::Request::Log(run.id))]
+    );
 }
 
 #[test]
 fn an_answer_for_another_run_is_dropped() {
     let mut desk = Desk::new(SMALL);
-    let other = desk.app.table.all()[5].id;
+    let other = desk.app.context.records.all()[5].id;
     let effects = desk.press(ENTER);
-    desk.app.update(Action::Loaded(Answer::Log(other, Ok(vec!["not this one".to_owned()]))));
-    desk.app.update(Action::Loaded(Answer::Detail(other, Err("gone".to_owned()), Some(Err("gone".to_owned())))));
-    assert_eq!((&desk.app.detail.log, &desk.app.detail.charts), (&Load::Waiting, &Load::Waiting));
+    desk.app.update(Action::Loaded(Answer::Run(run::Answer::Log(other, Ok(vec!["not this one".to_owned()])))));
+    desk.app.update(Action::Loaded(Answer::Run(run::Answer::Series(
+        other,
+        Err("gone".to_owned()),
+        Some(Err("gone".to_owned())),
+    ))));
+    assert_eq!((&desk.app.views.run.log, &desk.app.views.run.charts), (&Load::Waiting, &Load::Waiting));
     desk.carry_out(effects);
-    assert!(desk.app.detail.log.ready().is_some());
+    assert!(desk.app.views.run.log.ready().is_some());
 }
 
 #[test]
@@ -141,15 +159,15 @@ fn panes_take_turns_and_runs_follow_each_other() {
     let panes: Vec<Pane> = (0..3)
         .map(|_| {
             desk.keys(&[TAB]);
-            desk.app.detail.pane
+            desk.app.views.run.pane
         })
         .collect();
     assert_eq!(panes, [Pane::Log, Pane::Overview, Pane::Charts]);
     desk.keys(&[named(KeyCode::BackTab)]);
-    assert_eq!(desk.app.detail.pane, Pane::Overview);
+    assert_eq!(desk.app.views.run.pane, Pane::Overview);
     desk.keys(&[key('n'), key('n')]);
     assert_eq!(
-        (desk.app.current_run().unwrap().name.as_str(), desk.app.detail.pane),
+        (desk.app.views.run.run(&desk.app.context).unwrap().name.as_str(), desk.app.views.run.pane),
         ("quiet-lynx-40", Pane::Overview)
     );
     desk.keys(&[key('p'), ESC]);
@@ -160,19 +178,21 @@ fn panes_take_turns_and_runs_follow_each_other() {
 fn the_log_follows_until_someone_reads_further_up() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[ENTER, TAB]);
-    let size = desk.app.size;
-    assert_eq!(desk.app.detail.log_back, 0);
+    assert_eq!(desk.app.views.run.log_back, 0);
     desk.keys(&[key('k'), key('k')]);
-    assert_eq!(desk.app.detail.log_back, 2);
+    assert_eq!(desk.app.views.run.log_back, 2);
     // Three more lines come: what is read stays where it is.
     desk.source.log.extend_from_slice(b"a\nb\nc\n");
     let effects = desk.app.update(Action::Tick(later(1000)));
     desk.carry_out(effects);
-    assert_eq!(desk.app.detail.log_back, 5);
+    assert_eq!(desk.app.views.run.log_back, 5);
     desk.keys(&[key('g'), key('k')]);
-    assert_eq!(desk.app.detail.log_back, 43 - usize::from(super::layout::run(size).log.height - 2));
+    assert_eq!(
+        desk.app.views.run.log_back,
+        43 - usize::from(super::layout::run(desk.app.context.body()).log.height - 2)
+    );
     desk.keys(&[key('G')]);
-    assert_eq!(desk.app.detail.log_back, 0);
+    assert_eq!(desk.app.views.run.log_back, 0);
 }
 
 #[test]
@@ -180,48 +200,60 @@ fn the_overview_and_the_charts_scroll_no_further_than_they_reach() {
     let mut desk = Desk::new((60, 15));
     desk.keys(&[ENTER]);
     desk.keys(&[DOWN; 10]);
-    assert_eq!(desk.app.detail.charts_offset, 2, "three charts, one at a time");
+    assert_eq!(desk.app.views.run.charts_offset, 2, "three charts, one at a time");
     desk.keys(&[named(KeyCode::BackTab), key('G')]);
-    let end = desk.app.detail.overview_offset;
+    let end = desk.app.views.run.overview_offset;
     desk.keys(&[DOWN]);
-    assert_eq!(desk.app.detail.overview_offset, end);
+    assert_eq!(desk.app.views.run.overview_offset, end);
     desk.keys(&[key('k')]);
-    assert_eq!(desk.app.detail.overview_offset, end - 1);
+    assert_eq!(desk.app.views.run.overview_offset, end - 1);
 }
 
 #[test]
 fn the_help_scrolls_and_closes() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[key('?'), key('k')]);
-    assert_eq!(desk.app.help, Some(0));
-    desk.keys(&[key('j'); 100]);
-    assert_eq!(desk.app.help, Some(super::views::help::scroll_limit(SMALL)));
+    let offset = |desk: &Desk| match desk.app.overlays.last() {
+        Some(Overlay::Help(help)) => Some((help.offset, help.scroll_limit(&desk.app.context))),
+        _ => None,
+    };
+    assert_eq!(offset(&desk).unwrap().0, 0);
+    desk.keys(&[key('j'); 200]);
+    let (end, limit) = offset(&desk).unwrap();
+    assert!(end == limit && end > 20);
     assert_eq!(desk.press(key('q')), [], "it closes the help, not the dashboard");
-    assert_eq!(desk.app.help, None);
+    assert_eq!(offset(&desk), None);
 }
 
 #[test]
 fn the_registry_loads_the_history_of_the_chosen_model() {
     let mut desk = Desk::new(SMALL);
     let effects = desk.press(TAB);
-    assert_eq!(effects, [Effect::LoadModels, Effect::LoadHistory("digits".to_owned())]);
+    assert_eq!(effects, [history("digits")], "the models were asked for a moment ago");
     desk.carry_out(effects);
-    assert!(desk.app.models.history.ready().is_some());
-    assert_eq!(desk.press(DOWN), [Effect::LoadHistory("mnist-mlp".to_owned())]);
-    assert_eq!(desk.app.models.history, Load::Waiting);
+    assert!(desk.app.views.registry.history.ready().is_some());
+    assert_eq!(desk.press(DOWN), [history("mnist-mlp")]);
+    assert_eq!(desk.app.views.registry.history, Load::Waiting);
     assert_eq!(desk.app.update(Action::Tick(later(1900))), [Effect::LoadRuns]);
-    assert_eq!(desk.app.update(Action::Tick(later(2000))), [Effect::LoadModels], "while the registry is shown");
+    assert_eq!(
+        desk.app.update(Action::Tick(later(2000))),
+        [Effect::Registry(registry::Request::Models)],
+        "while the registry is shown"
+    );
 }
 
 #[test]
 fn a_version_leads_to_its_run_and_back() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[key('2'), ENTER]);
-    assert_eq!(desk.app.models.focus, Focus::Versions);
+    assert_eq!(desk.app.views.registry.focus, Focus::Versions);
     desk.keys(&[DOWN, ENTER]);
-    assert_eq!((desk.app.view, desk.app.current_run().unwrap().name.as_str()), (View::Run, "bold-ember-21"));
+    assert_eq!(
+        (desk.app.view, desk.app.views.run.run(&desk.app.context).unwrap().name.as_str()),
+        (View::Run, "bold-ember-21")
+    );
     desk.keys(&[ESC]);
-    assert_eq!((desk.app.view, desk.app.models.focus), (View::Registry, Focus::Versions));
+    assert_eq!((desk.app.view, desk.app.views.registry.focus), (View::Registry, Focus::Versions));
     desk.keys(&[ESC, ESC]);
     assert_eq!(desk.app.view, View::Runs);
 }
@@ -233,9 +265,9 @@ fn a_version_whose_run_is_not_here_says_so() {
     source.models[1].versions[0].run = None;
     let mut desk = Desk::over(source, SMALL);
     desk.keys(&[key('2'), ENTER, ENTER]);
-    assert!(desk.app.notice.as_ref().unwrap().contains("is not in this repository"));
+    assert!(desk.app.notice.as_ref().unwrap().words().contains("is not in this repository"));
     desk.keys(&[key('h'), DOWN, ENTER, ENTER]);
-    assert_eq!(desk.app.notice.as_deref(), Some("this version was not made by a run"));
+    assert_eq!(desk.app.notice, Some(Notice::Word("this version was not made by a run".to_owned())));
     desk.keys(&[key('k')]);
     assert_eq!(desk.app.notice, None);
 }
@@ -243,9 +275,9 @@ fn a_version_whose_run_is_not_here_says_so() {
 #[test]
 fn a_large_screen_loads_the_chosen_run_beside_the_table() {
     let mut desk = Desk::new(LARGE);
-    assert!(desk.app.detail.charts.ready().is_some());
-    let next = desk.app.table.all()[1].clone();
-    assert_eq!(desk.press(DOWN), [Effect::LoadDetail(next.id, next.commit)]);
+    assert!(desk.app.views.runs.preview.charts.ready().is_some());
+    let next = desk.app.context.records.all()[1].clone();
+    assert_eq!(desk.press(DOWN), [Effect::Run(run::Request::Series(next.id, next.commit))]);
     let mut desk = Desk::new(SMALL);
     assert_eq!(desk.press(DOWN), [], "a small one does not");
 }
@@ -253,12 +285,12 @@ fn a_large_screen_loads_the_chosen_run_beside_the_table() {
 #[test]
 fn sparklines_are_loaded_for_what_is_seen_and_again_when_it_changes() {
     let desk = Desk::new(LARGE);
-    assert!(desk.app.table.all().iter().all(|run| !desk.app.table.spark(&run.id).is_empty()));
+    assert!(desk.app.context.records.all().iter().all(|run| !desk.app.views.runs.spark(&run.id).is_empty()));
     let mut desk = Desk::new(LARGE);
     desk.source.listing.runs[0].metrics.get_mut("val_loss").unwrap().count += 1;
-    let answer = perform(&mut desk.source, Effect::LoadRuns).unwrap();
+    let answer = perform(&mut desk.source, Effect::LoadRuns, Cancel(&|| false)).unwrap();
     let effects = desk.app.update(Action::Loaded(answer));
-    let Some(Effect::LoadSparks { runs, .. }) = effects.first() else { panic!("{effects:?}") };
+    let Some(Effect::Runs(runs::Request::Sparks { runs, .. })) = effects.first() else { panic!("{effects:?}") };
     assert_eq!(runs.len(), 1);
 }
 
@@ -267,20 +299,23 @@ fn a_filter_counts_as_it_is_typed_and_can_be_taken_back() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[key('/')]);
     desk.type_text("status = 'finished'");
-    assert!(desk.app.table.shown().all(|run| run.status == RunStatus::Finished));
-    assert_eq!(desk.app.table.shown().len(), 8);
+    assert!(desk.app.views.runs.shown(&desk.app.context).all(|run| run.status == RunStatus::Finished));
+    assert_eq!(desk.app.views.runs.shown(&desk.app.context).len(), 8);
     desk.keys(&[ENTER]);
-    assert_eq!(desk.app.table.filter.text, "status = 'finished'");
+    assert_eq!(desk.app.views.runs.filter.text, "status = 'finished'");
     desk.keys(&[key('/')]);
     desk.type_text(" and");
-    assert!(desk.app.table.filter.error.is_some());
-    assert_eq!(desk.app.table.shown().len(), 8, "what counted last still does");
+    assert!(desk.app.views.runs.filter.error.is_some());
+    assert_eq!(desk.app.views.runs.shown(&desk.app.context).len(), 8, "what counted last still does");
     desk.keys(&[ENTER]);
-    assert!(desk.app.table.filter.input.is_some(), "a query that is not valid is not kept");
+    assert!(desk.app.views.runs.filter.input.is_some(), "a query that is not valid is not kept");
     desk.keys(&[ESC]);
-    assert_eq!((desk.app.table.filter.text.as_str(), desk.app.table.shown().len()), ("status = 'finished'", 8));
+    assert_eq!(
+        (desk.app.views.runs.filter.text.as_str(), desk.app.views.runs.shown(&desk.app.context).len()),
+        ("status = 'finished'", 8)
+    );
     desk.keys(&[ESC]);
-    assert_eq!(desk.app.table.shown().len(), 12);
+    assert_eq!(desk.app.views.runs.shown(&desk.app.context).len(), 12);
 }
 
 #[test]
@@ -289,19 +324,20 @@ fn pasted_text_is_only_taken_where_text_is_typed() {
     desk.app.update(Action::Paste("q\n".to_owned()));
     desk.keys(&[key('/')]);
     desk.app.update(Action::Paste("name = 'x'\n".to_owned()));
-    assert_eq!(desk.app.table.filter.input.as_ref().unwrap().text(), "name = 'x'");
+    assert_eq!(desk.app.views.runs.filter.input.as_ref().unwrap().text(), "name = 'x'");
 }
 
 #[test]
 fn sorting_goes_through_the_columns_best_first() {
     let mut desk = Desk::new(SMALL);
-    let sorted = |desk: &Desk| (desk.app.table.sort.key.clone(), desk.app.table.sort.descending);
+    let sorted = |desk: &Desk| (desk.app.views.runs.sort.key.clone(), desk.app.views.runs.sort.descending);
     assert_eq!(sorted(&desk), ("started".to_owned(), true));
     desk.keys(&[key('s')]);
     assert_eq!(sorted(&desk), ("duration".to_owned(), true));
     desk.keys(&[key('s')]);
     assert_eq!(sorted(&desk), ("metrics.val_accuracy".to_owned(), true));
-    let values: Vec<f64> = desk.app.table.shown().map(|run| run.metrics["val_accuracy"].last).collect();
+    let values: Vec<f64> =
+        desk.app.views.runs.shown(&desk.app.context).map(|run| run.metrics["val_accuracy"].last).collect();
     assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
     desk.keys(&[key('S')]);
     assert_eq!(sorted(&desk), ("metrics.val_accuracy".to_owned(), false));
@@ -312,9 +348,104 @@ fn sorting_goes_through_the_columns_best_first() {
 #[test]
 fn what_cannot_be_loaded_is_said_and_tried_again() {
     let mut desk = Desk::new(SMALL);
-    desk.app.update(Action::Loaded(Answer::Runs(Err("cannot read refs/ml/runs".to_owned()))));
-    assert!(matches!(desk.app.table.state, Load::Failed(_)));
+    desk.app.update(Action::Loaded(Answer::Listing(Err("cannot read refs/ml/runs".to_owned()))));
+    assert!(matches!(desk.app.context.records.state, Load::Failed(_)));
     assert_eq!(desk.app.update(Action::Tick(later(600))), [Effect::LoadRuns]);
-    desk.app.update(Action::Loaded(Answer::Runs(Ok(None))));
-    assert_eq!(desk.app.table.state, Load::Ready(()));
+    desk.app.update(Action::Loaded(Answer::Listing(Ok(None))));
+    assert_eq!(desk.app.context.records.state, Load::Ready(()));
+}
+
+#[test]
+fn marked_runs_are_compared_and_unmarked() {
+    let mut desk = Desk::new(SMALL);
+    desk.keys(&[key(' '), key(' '), key('c')]);
+    assert_eq!((desk.app.view, desk.app.context.marks.runs().len()), (View::Compare, 2));
+    desk.keys(&[key('u'), ESC]);
+    assert_eq!((desk.app.view, desk.app.context.marks.runs().len()), (View::Runs, 0));
+    assert_eq!(desk.app.views.runs.selected, 2, "marking goes on to the next run");
+}
+
+#[test]
+fn the_palette_finds_and_does_what_keys_do() {
+    let mut desk = Desk::new(SMALL);
+    desk.keys(&[key(':')]);
+    desk.type_text("other way");
+    desk.keys(&[ENTER]);
+    assert!(desk.app.overlays.is_empty());
+    assert!(!desk.app.views.runs.sort.descending);
+    desk.keys(&[key(':')]);
+    desk.type_text("nothing like this");
+    assert_eq!(desk.press(ENTER), []);
+    desk.keys(&[ESC]);
+    assert!(desk.app.overlays.is_empty());
+    desk.keys(&[key(':')]);
+    desk.type_text("quit");
+    assert_eq!(desk.press(ENTER), [Effect::Quit]);
+}
+
+#[test]
+fn a_note_is_asked_for_written_and_shown() {
+    let mut desk = Desk::new(SMALL);
+    let run_id = desk.app.context.records.all()[0].id;
+    desk.keys(&[key('N')]);
+    desk.type_text("try a q");
+    assert_eq!(desk.press(ENTER), [Effect::Change(Change::Note(run_id, "try a q".to_owned()))]);
+    desk.keys(&[key('N')]);
+    desk.type_text("again");
+    desk.keys(&[ENTER]);
+    assert_eq!(desk.app.notice, Some(Notice::Word("noted on brave-otter-12".to_owned())));
+    assert_eq!(desk.app.context.records.all()[0].note.as_deref(), Some("again"));
+}
+
+#[test]
+fn an_error_stays_until_it_is_dismissed_and_a_word_does_not() {
+    let mut desk = Desk::new(SMALL);
+    desk.keys(&[ENTER]);
+    desk.app.update(Action::Loaded(Answer::Changed(Err("the disk is full".to_owned()))));
+    desk.keys(&[DOWN]);
+    assert_eq!(desk.app.notice, Some(Notice::Error("the disk is full".to_owned())));
+    desk.keys(&[ESC]);
+    assert_eq!((&desk.app.notice, desk.app.view), (&None, View::Run), "Esc goes to the error first");
+    desk.keys(&[ESC]);
+    assert_eq!(desk.app.view, View::Runs);
+}
+
+#[test]
+fn the_mouse_chooses_opens_sorts_and_turns_pages() {
+    let mut desk = Desk::new(SMALL);
+    let mut press = |kind, column, row| {
+        let effects = desk.app.update(Action::Mouse(Mouse { kind, column, row }));
+        desk.carry_out(effects);
+        (desk.app.view, selected(&desk).to_owned(), desk.app.views.runs.sort.clone())
+    };
+    assert_eq!(press(MouseKind::Press, 10, 4).1, "calm-heron-3");
+    assert_eq!(press(MouseKind::WheelDown, 10, 4).1, "quiet-lynx-40");
+    assert_eq!(press(MouseKind::Press, 10, 20).1, "quiet-lynx-40", "there is no row");
+    let sort = press(MouseKind::Press, 56, 2).2;
+    assert_eq!((sort.key.as_str(), sort.descending), ("metrics.val_accuracy", true));
+    assert!(!press(MouseKind::Press, 56, 2).2.descending);
+    assert_eq!(press(MouseKind::DoublePress, 10, 3).0, View::Run);
+    assert_eq!(press(MouseKind::Press, 73, 0).0, View::Sweeps);
+}
+
+#[test]
+fn a_run_is_removed_after_a_yes_only() {
+    let mut desk = Desk::new(SMALL);
+    let delete = named(KeyCode::Delete);
+    desk.keys(&[delete]);
+    assert!(desk.app.notice.as_ref().unwrap().words().contains("in progress"));
+    desk.keys(&[DOWN, delete, key('n')]);
+    assert_eq!(desk.app.context.records.all().len(), 12);
+    desk.keys(&[delete, key('y')]);
+    assert!(desk.app.context.records.all().iter().all(|run| run.name != "calm-heron-3"));
+}
+
+#[test]
+fn a_column_to_sort_by_can_be_found_by_its_letters() {
+    let mut desk = Desk::new(SMALL);
+    desk.keys(&[key('o')]);
+    desk.type_text("valoss");
+    desk.keys(&[ENTER]);
+    let sort = &desk.app.views.runs.sort;
+    assert_eq!((sort.key.as_str(), sort.descending), ("metrics.val_loss", false));
 }

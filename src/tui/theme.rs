@@ -57,7 +57,12 @@ pub struct Theme {
     pub(super) live: Style,
     /// The lines of a chart.
     pub(super) lines: [Style; 4],
+    /// The runs, where several are told apart.
+    runs: [Style; RUN_COLORS],
 }
+
+/// How many colours there are to tell runs apart.
+pub(super) const RUN_COLORS: usize = 12;
 
 struct Hues {
     dim: Color,
@@ -69,6 +74,7 @@ struct Hues {
     bad: Color,
     live: Color,
     lines: [Color; 4],
+    runs: [Color; RUN_COLORS],
 }
 
 const DARK: Hues = Hues {
@@ -85,6 +91,20 @@ const DARK: Hues = Hues {
         Color::Rgb(0xf0, 0xa3, 0x6b),
         Color::Rgb(0x9a, 0xd0, 0x74),
         Color::Rgb(0xc4, 0x98, 0xf2),
+    ],
+    runs: [
+        Color::Rgb(0x7d, 0xa6, 0xf8),
+        Color::Rgb(0xf0, 0xa3, 0x6b),
+        Color::Rgb(0x9a, 0xd0, 0x74),
+        Color::Rgb(0xc4, 0x98, 0xf2),
+        Color::Rgb(0x6f, 0xce, 0xe8),
+        Color::Rgb(0xf2, 0x7a, 0x8c),
+        Color::Rgb(0xe6, 0xd0, 0x6c),
+        Color::Rgb(0x5f, 0xc9, 0xa8),
+        Color::Rgb(0xf2, 0xa0, 0xd0),
+        Color::Rgb(0xa8, 0xb0, 0xc8),
+        Color::Rgb(0xc9, 0xa2, 0x7e),
+        Color::Rgb(0x8f, 0xd8, 0xff),
     ],
 };
 
@@ -103,6 +123,20 @@ const LIGHT: Hues = Hues {
         Color::Rgb(0x2f, 0x7d, 0x2a),
         Color::Rgb(0x80, 0x3a, 0xb8),
     ],
+    runs: [
+        Color::Rgb(0x1f, 0x5f, 0xc4),
+        Color::Rgb(0xc2, 0x5a, 0x10),
+        Color::Rgb(0x2f, 0x7d, 0x2a),
+        Color::Rgb(0x80, 0x3a, 0xb8),
+        Color::Rgb(0x00, 0x76, 0x94),
+        Color::Rgb(0xc0, 0x2c, 0x44),
+        Color::Rgb(0x8a, 0x70, 0x00),
+        Color::Rgb(0x0d, 0x7d, 0x62),
+        Color::Rgb(0xb0, 0x30, 0x7f),
+        Color::Rgb(0x5a, 0x62, 0x72),
+        Color::Rgb(0x7a, 0x52, 0x30),
+        Color::Rgb(0x2a, 0x8f, 0xd0),
+    ],
 };
 
 /// The sixteen are the user's own choice, so the same names serve both grounds.
@@ -116,6 +150,20 @@ const SIXTEEN: Hues = Hues {
     bad: Color::Red,
     live: Color::Cyan,
     lines: [Color::Blue, Color::Yellow, Color::Green, Color::Magenta],
+    runs: [
+        Color::Blue,
+        Color::Yellow,
+        Color::Green,
+        Color::Magenta,
+        Color::Cyan,
+        Color::Red,
+        Color::LightBlue,
+        Color::LightYellow,
+        Color::LightGreen,
+        Color::LightMagenta,
+        Color::LightCyan,
+        Color::LightRed,
+    ],
 };
 
 impl Theme {
@@ -154,6 +202,7 @@ impl Theme {
             bad: ink(hues.bad),
             live: ink(hues.live),
             lines: hues.lines.map(ink),
+            runs: hues.runs.map(ink),
         }
     }
 
@@ -177,7 +226,13 @@ impl Theme {
             bad: bold,
             live: bold,
             lines: [plain, dim, bold, plain],
+            runs: std::array::from_fn(|index| [plain, dim, bold][index % 3]),
         }
+    }
+
+    /// How a run looks where several are told apart, by its colour: see [`Context::color`](super::context::Context::color).
+    pub(super) fn run(&self, color: usize) -> Style {
+        self.runs[color % RUN_COLORS]
     }
 
     /// How a run's status looks.

@@ -34,7 +34,7 @@ fn picture(keys: &[Key], size: (u16, u16)) -> String {
 #[test]
 fn runs_small() {
     insta::assert_snapshot!(picture(&[DOWN], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
     ╭─ Runs ───────────────────────────────────────────────────────────── 12 runs ─╮
     │    run              ↓started     time  commit     val_accuracy  val_loss     │
     │ ⠋  brave-otter-12     2m ago   2m 00s  84a56972*        0.6845    0.8377     │
@@ -57,14 +57,14 @@ fn runs_small() {
     │                                                                              │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Tab registry  ? help  q quit
+     Enter open  / filter  s sort  Space mark  Tab next view  ? help  q quit
     ");
 }
 
 #[test]
 fn runs_large() {
     insta::assert_snapshot!(picture(&[DOWN], LARGE), @r"
-     git ml  digits · main                                                                                                                                           ⠋ 1 running   1 Runs 12   2 Registry 2
+     git ml  digits · main  ⠋ 1 running                                                                                                       1 Runs 12   2 Registry 2   3 Compare   4 Artifacts   5 Sweeps
     ╭─ Runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────── 12 runs ─╮
     │    run              experiment  ↓started     time  commit     lr     batch_size  epochs  model  seed                val_accuracy  val_loss  train_loss  test_accuracy  train_accuracy                │
     │ ⠋  brave-otter-12   cnn           2m ago   2m 00s  84a56972*  0.01   64          20      cnn    1     ▁▃▄▅▆▇█             0.6845    0.8377      0.7899                         0.7026                │
@@ -82,27 +82,27 @@ fn runs_large() {
     │                                                                                                                                                                                                      │
     ╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
     ╭─ calm-heron-3 ──────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
-    │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
-    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
-    │ time        1m 30s, CPU 2m 42s                           ││     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
-    │ commit      84a56972 on main                             ││ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
-    │             Halve the learning rate                      ││     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
-    │                                                          ││     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
-    │ Metrics                                                  ││ 1.0 ┤   ⠈⠳⡄                                                        ││ 0.6 ┤   ⣔⠏                                                         │
-    │ test_accuracy          0.9782                            ││     │     ⠙⢦⡀                                                      ││     │  ⡼⠁                                                          │
-    │ train_accuracy         0.9994                            ││     │       ⠙⢦⡀                                                    ││     │ ⡼⠁                                                           │
-    │ train_loss             0.0216                            ││ 0.5 ┤         ⠙⠶⣄⡀                                                 ││ 0.4 ┤⡼⠁                                                            │
-    │ val_accuracy           0.9822  most 0.9888 at 19         ││     │           ⠈⠙⠳⢦⣄⣀                                             ││     │                                                              │
-    │ val_loss               0.0974  least 0.0889 at 17        ││     │               ⠈⠉⠛⠳⠶⠶⣤⣤⣤⣀⣀⣀                                   ││     │                                                              │
-    │ system.memory_bytes    1.22e9                            ││ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
-    │                                                          ││      1                           step                           20 ││      1                           step                           20 │
-    │ Parameters                                               │╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-    │ batch_size  64                                           │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
-    │ epochs      20                                           ││ 1.220G ┤                                                      ⣀⠤⠒⠉ │
-    │ lr          0.003                                        ││        │                                                 ⣀⠤⠒⠊⠉     │
-    │ model       cnn                                          ││        │                                            ⣀⠤⠔⠒⠉          │
-    │ seed        1                                            ││ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
-    │                                                          ││        │                                  ⢀⣀⠤⠒⠉                    │
+    │ status      ✓ finished                                   ┃│ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
+    │ started     2026-11-20 11:29:00 UTC, 31m ago             ┃│     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
+    │ time        1m 30s, CPU 2m 42s                           ┃│     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
+    │ commit      84a56972 on main                             ┃│ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
+    │             Halve the learning rate                      ┃│     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
+    │                                                          ┃│     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
+    │ Metrics                                                  ┃│ 1.0 ┤   ⠈⠳⡄                                                        ││ 0.6 ┤   ⣔⠏                                                         │
+    │ test_accuracy          0.9782                            ┃│     │     ⠙⢦⡀                                                      ││     │  ⡼⠁                                                          │
+    │ train_accuracy         0.9994                            ┃│     │       ⠙⢦⡀                                                    ││     │ ⡼⠁                                                           │
+    │ train_loss             0.0216                            ┃│ 0.5 ┤         ⠙⠶⣄⡀                                                 ││ 0.4 ┤⡼⠁                                                            │
+    │ val_accuracy           0.9822  most 0.9888 at 19         ┃│     │           ⠈⠙⠳⢦⣄⣀                                             ││     │                                                              │
+    │ val_loss               0.0974  least 0.0889 at 17        ┃│     │               ⠈⠉⠛⠳⠶⠶⣤⣤⣤⣀⣀⣀                                   ││     │                                                              │
+    │ system.memory_bytes    1.22e9                            ┃│ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
+    │                                                          ┃│      1                           step                           20 ││      1                           step                           20 │
+    │ Parameters                                               ┃╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
+    │ batch_size  64                                           ┃╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
+    │ epochs      20                                           ┃│ 1.220G ┤                                                      ⣀⠤⠒⠉ │
+    │ lr          0.003                                        ┃│        │                                                 ⣀⠤⠒⠊⠉     │
+    │ model       cnn                                          ┃│        │                                            ⣀⠤⠔⠒⠉          │
+    │ seed        1                                            ┃│ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
+    │                                                          ┃│        │                                  ⢀⣀⠤⠒⠉                    │
     │ Inputs                                                   ││        │                              ⣀⠤⠒⠉⠁                        │
     │ data/digits                                     e11c0167 ││ 1.210G ┤                         ⣀⡠⠤⠒⠉                             │
     │                                                          ││        │                    ⢀⡠⠔⠊⠉                                  │
@@ -113,14 +113,14 @@ fn runs_large() {
     │ experiment  cnn                                          ││ 1.200G ┤⠉                                                          │
     │ command     git-ml-torch train job.json                  ││         1                          step                         20 │
     ╰──────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Tab registry  ? help  q quit
+     Enter open  / filter  s sort  Space mark  Tab next view  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn run_charts_small() {
     insta::assert_snapshot!(picture(&[DOWN, ENTER], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
      calm-heron-3  ✓ finished  1m 30s                        Overview  Charts  Log
     ╭─ loss ──── train 0.0216  val 0.0974 ─╮╭─ accuracy ───────────────────────────╮
     │ 2 ┤                                  ││ 1.0 ┤       ⢀⣀⠤⠴⠶⠒⠒⠒⠚⠛⠛⠛⠛⠛⠛⠉⠉⠉⠛⠋⠉⠉⠉⠉ │
@@ -143,14 +143,14 @@ fn run_charts_small() {
     │ 1.20G ┤⠒⠉                            │
     │        1           step           20 │
     ╰──────────────────────────────────────╯
-     Tab next pane  n older  p newer  Esc back  ? help  q quit
+     Tab next pane  n older  p newer  Esc back  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn run_overview_small() {
     insta::assert_snapshot!(picture(&[DOWN, DOWN, DOWN, ENTER, TAB, TAB], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
      swift-maple-7  ✗ failed  14s                            Overview  Charts  Log
     ╭─ Overview ──────────────────────────────────────────────────────── 47546148 ─╮
     │ status      ✗ failed with exit code 1                                        ┃
@@ -173,14 +173,14 @@ fn run_overview_small() {
     │ epochs      20                                                               │
     │ lr          1.0                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
-     Tab next pane  n older  p newer  Esc back  ? help  q quit
+     Tab next pane  n older  p newer  Esc back  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn run_log_small() {
     insta::assert_snapshot!(picture(&[ENTER, TAB, key('k')], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
      brave-otter-12  ⠋ running  2m 00s                       Overview  Charts  Log
     ╭─ Log ───────────────────────────────────────────────────────── 1 line below ─╮
     │ epoch 21/20  loss 0.0952                                                     │
@@ -203,14 +203,14 @@ fn run_log_small() {
     │ epoch 38/20  loss 0.0526                                                     ┃
     │ epoch 39/20  loss 0.0513                                                     ┃
     ╰──────────────────────────────────────────────────────────────────────────────╯
-     Tab next pane  n older  p newer  Esc back  ? help  q quit
+     Tab next pane  n older  p newer  Esc back  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn run_large() {
     insta::assert_snapshot!(picture(&[DOWN, ENTER], LARGE), @r"
-     git ml  digits · main                                                                                                                                           ⠋ 1 running   1 Runs 12   2 Registry 2
+     git ml  digits · main  ⠋ 1 running                                                                                                       1 Runs 12   2 Registry 2   3 Compare   4 Artifacts   5 Sweeps
      calm-heron-3  ✓ finished  1m 30s
     ╭─ Overview ──────────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
     │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⠶⠶⠶⠖⠒⠒⠒⠒⠒⠚⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
@@ -259,14 +259,14 @@ fn run_large() {
     │                                                          ││ epoch 39/20  loss 0.0513                                                                                                                 ┃
     │                                                          ││ epoch 40/20  loss 0.0500                                                                                                                 ┃
     ╰──────────────────────────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
-     Tab next pane  n older  p newer  Esc back  ? help  q quit
+     Tab next pane  n older  p newer  Esc back  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn registry_small() {
     insta::assert_snapshot!(picture(&[TAB], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
     ╭─ Models ───── 2 ─╮╭─ digits ──────────────────────────────────── 3 versions ─╮
     │ digits        v3 ││     aliases              test_accuracy  run              │
     │ mnist-mlp     v1 ││ v3  staging                     0.9782  calm-heron-3     │
@@ -289,14 +289,14 @@ fn registry_small() {
     │                  ││   8h ago  registered v1  by Ada Lovelace                 │
     │                  ││                                                          │
     ╰──────────────────╯╰──────────────────────────────────────────────────────────╯
-     Enter open  → versions  ← models  Tab runs  ? help  q quit
+     Enter open  → versions  ← models  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn registry_large() {
     insta::assert_snapshot!(picture(&[TAB, ENTER], LARGE), @r"
-     git ml  digits · main                                                                                                                                           ⠋ 1 running   1 Runs 12   2 Registry 2
+     git ml  digits · main  ⠋ 1 running                                                                                                       1 Runs 12   2 Registry 2   3 Compare   4 Artifacts   5 Sweeps
     ╭─ Models ───────────────────────── 2 ─╮╭─ digits ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────── 3 versions ─╮
     │ digits                            v3 ││     aliases              test_accuracy  val_accuracy  val_loss  run             commit    registered  by                note                                 │
     │ mnist-mlp                         v1 ││ v3  staging                     0.9782        0.9822    0.0974  calm-heron-3    84a56972      5h ago  Ada Lovelace                                           │
@@ -345,35 +345,35 @@ fn registry_large() {
     │                                      ││                                                                                                                                                              │
     │                                      ││                                                                                                                                                              │
     ╰──────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
-     Enter open  → versions  ← models  Tab runs  ? help  q quit
+     Enter open  → versions  ← models  : commands  ? help  q quit
     ");
 }
 
 #[test]
 fn help_small() {
     insta::assert_snapshot!(picture(&[key('?')], SMALL), @r"
-     git ml  digits · main                   ⠋ 1 running   1 Runs 12   2 Registry 2
+     digits · m…  ⠋ 1 running
     ╭─ Keys ───────────────────────────────────────────────────────────────────────╮
     │ Runs                                                                         ┃
     │ Enter l →             open the run                                           ┃
     │ /                     show only the runs that match a query                  ┃
-    │ s                     sort by the next column                                ┃
-    │ S                     sort the other way round                               ┃
-    │ Tab 2                 go to the registry                                     ┃
-    │ Esc                   drop the filter                                        ┃
-    │                                                                              ┃
-    │ One run                                                                      │
-    │ Tab → l               go to the next pane                                    │
-    │ Shift-Tab ← h         go to the pane before                                  │
-    │ n J                   go to the next run of the table                        │
-    │ p K                   go to the run before it                                │
-    │ Esc Backspace         go back                                                │
-    │ 1                     go to the runs                                         │
-    │ 2                     go to the registry                                     │
+    │ s                     sort by the next column                                │
+    │ S                     sort the other way round                               │
+    │ o                     sort by a column of your choice                        │
+    │ Space                 mark the run for comparison, or unmark it              │
+    │ c                     compare the marked runs                                │
+    │ u                     unmark all runs                                        │
+    │ N                     write a note on the run                                │
+    │ Del                   remove the run from the lists, after a question        │
+    │ Tab                   go to the next view                                    │
+    │ Shift-Tab             go to the view before                                  │
+    │ Esc                   drop the filter                                        │
     │                                                                              │
-    │ Registry                                                                     │
-    │ Enter                 go to the versions; open a version's run               │
-    │ → l                   go to the model's versions                             │
+    │ Everywhere                                                                   │
+    │ ↑ k                   up                                                     │
+    │ ↓ j                   down                                                   │
+    │ PgUp Ctrl-B Ctrl-U    a page up                                              │
+    │ PgDn Ctrl-F Ctrl-D    a page down                                            │
     ╰──────────────────────────────────────────────────────────────────────────────╯
      Esc close
     ");
@@ -384,7 +384,7 @@ fn the_first_frame_says_that_it_is_loading() {
     let mut app = App::new("digits · main".to_owned(), (60, 15), now());
     app.start();
     insta::assert_snapshot!(text(&buffer(&app, (60, 15))), @r"
-     git ml  digits · main                  1 Runs   2 Registry
+     git ml  digits · main                   1 Runs  2  3  4  5
     ╭─ Runs ───────────────────────────────────────────────────╮
     │                                                          │
     │                                                          │
@@ -398,7 +398,7 @@ fn the_first_frame_says_that_it_is_loading() {
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Tab registry  ? help  q quit
+     Enter open  / filter  s sort  Space mark  ? help  q quit
     ");
 }
 
@@ -409,7 +409,7 @@ fn an_empty_repository_says_how_to_begin() {
     source.models.clear();
     let mut desk = Desk::over(source, (60, 15));
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
-     git ml  digits · main              1 Runs 0   2 Registry 0
+     git ml  digits · main                 1 Runs 0  2  3  4  5
     ╭─ Runs ────────────────────────────────────────── 0 runs ─╮
     │                                                          │
     │                                                          │
@@ -423,7 +423,7 @@ fn an_empty_repository_says_how_to_begin() {
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Tab registry  ? help  q quit
+     Enter open  / filter  s sort  Space mark  ? help  q quit
     ");
     desk.keys(&[TAB]);
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
@@ -451,7 +451,7 @@ fn a_wrong_filter_is_shown_where_it_is_wrong() {
     desk.keys(&[key('/')]);
     desk.type_text("metrics.val_loss >< 3");
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
-     git ml  digits · …  ⠋ 1 running   1 Runs 12   2 Registry 2
+     git ml  digits · main  ⠋ 1 running   1 Runs 12  2  3  4  5
     ╭─ Runs ───────────────────────────────────────── 12 runs ─╮
     │    run              ↓started     time  val_accuracy      ┃
     │ ⠋  brave-otter-12     2m ago   2m 00s        0.6845      ┃

@@ -1,113 +1,210 @@
-//! The views: each draws a part of [`App`] and changes nothing.
+//! The views: each is a state, what keys and the mouse do to it, what it asks for, and how it is drawn.
+//!
+//! Architecture invariant: a view changes nothing but itself. What else is to happen it returns as steps; what is to be
+//! read or changed, as effects. A view draws from its state and the context alone.
 
-mod chart;
-pub(super) mod help;
-pub(super) mod overview;
-mod parts;
-mod registry;
-mod run;
-mod runs;
+pub(super) mod artifacts;
+pub(super) mod compare;
+pub(super) mod registry;
+pub(super) mod run;
+pub(super) mod runs;
+mod screen;
+pub(super) mod sweeps;
 
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Span};
 
-use super::app::{App, View};
+use crate::id::RunId;
+
+use super::context::Context;
+use super::effects::Effect;
+use super::keys::{Command, Scope};
+use super::mouse::Mouse;
+use super::overlay::{Given, Overlay, Purpose};
 use super::theme::Theme;
-use super::{keys, layout, text};
 
-/// Draws the whole screen.
-pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
-    let area = frame.area();
-    let buffer = frame.buffer_mut();
-    let size = (area.width, area.height);
-    if layout::is_too_small(size) {
-        return draw_too_small(area, buffer, theme);
-    }
-    // A resize is drawn at once; the state learns of it with the next event. Until then the old layout must not
-    // reach beyond the new screen.
-    if size != app.size {
-        return;
-    }
-    let parts = layout::parts(size);
-    header(app, theme, parts.header, buffer);
-    match app.view {
-        _ if app.help.is_some() => help::draw(app, app.help.unwrap_or(0), theme, buffer),
-        View::Runs => runs::draw(app, theme, buffer),
-        View::Run => run::draw(app, theme, buffer),
-        View::Registry => registry::draw(app, theme, buffer),
-    }
-    footer(app, theme, parts.footer, buffer);
+pub(super) use screen::{draw, tab_at};
+
+/// What fills the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// The table of runs.
+    Runs,
+    /// One run.
+    Run,
+    /// Runs side by side.
+    Compare,
+    /// The models.
+    Registry,
+    /// The tracked artifacts.
+    Artifacts,
+    /// The searches over parameters.
+    Sweeps,
 }
 
-fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let words = format!("git ml ui needs {}×{}", layout::SMALLEST.0, layout::SMALLEST.1);
-    if area.height > 0 {
-        buffer.set_stringn(area.x, area.y + area.height / 2, &words, usize::from(area.width), theme.text);
+impl View {
+    /// Those that have a tab, in order, each with the key that leads there.
+    pub(super) const TABS: [(Self, &'static str, &'static str); 5] = [
+        (Self::Runs, "1", "Runs"),
+        (Self::Registry, "2", "Registry"),
+        (Self::Compare, "3", "Compare"),
+        (Self::Artifacts, "4", "Artifacts"),
+        (Self::Sweeps, "5", "Sweeps"),
+    ];
+
+    /// The tab that is marked while this view is shown.
+    pub(super) fn tab(self) -> Self {
+        if self == Self::Run { Self::Runs } else { self }
+    }
+
+    /// The tab some steps further on, round and round.
+    pub(super) fn beside(self, step: isize) -> Self {
+        let place = Self::TABS.iter().position(|(view, ..)| *view == self.tab()).unwrap_or(0);
+        let count = Self::TABS.len();
+        Self::TABS[(place + count).saturating_add_signed(step) % count].0
     }
 }
 
-/// The program and the place at the left; the views, with how much is in them, at the right.
-fn header(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let tab = |name: &'static str, key: &'static str, count: Option<usize>, chosen: bool| {
-        let count = count.map_or_else(String::new, |count| format!(" {count}"));
-        let (name_style, rest) = if chosen { (theme.tab, theme.accent) } else { (theme.text, theme.dim) };
-        vec![
-            Span::styled(format!("{key} "), theme.dim),
-            Span::styled(name, name_style),
-            Span::styled(count, rest),
-            Span::raw("   "),
-        ]
-    };
-    let mut right = Vec::new();
-    if app.table.running() > 0 {
-        right.push(Span::styled(format!("{} {} running   ", parts::spinner(app.now), app.table.running()), theme.live));
-    }
-    let loaded = app.table.state.ready().map(|()| app.table.all().len());
-    right.extend(tab("Runs", "1", loaded, app.view != View::Registry));
-    let models = app.models.models.ready().map(Vec::len);
-    right.extend(tab("Registry", "2", models, app.view == View::Registry));
-    right.pop();
-    right.push(Span::raw(" "));
-    let right = Line::from(right);
-    let room = usize::from(area.width).saturating_sub(right.width() + 2);
-    let left = Line::from(vec![
-        Span::styled(" git ml ", theme.accent.add_modifier(Modifier::BOLD)),
-        Span::styled(format!(" {}", text::shorten(&app.place, room.saturating_sub(9))), theme.text),
-    ]);
-    parts::ends(left, right, area, buffer);
+/// A view, and what it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Place {
+    /// A view as it was left.
+    At(View),
+    /// A run.
+    Run(RunId),
 }
 
-/// The keys; a word about the last one takes their place.
-fn footer(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    if let Some(notice) = &app.notice {
-        let words = text::shorten(notice, usize::from(area.width).saturating_sub(2));
-        buffer.set_stringn(area.x + 1, area.y, words, usize::from(area.width), theme.warn);
-        return;
-    }
-    let mut hints = keys::footer(app.scope());
-    let width = |hints: &[(String, &str)]| {
-        hints.iter().map(|(key, word)| text::width(key) + text::width(word) + 3).sum::<usize>()
-    };
-    // How to get help and how to quit stand last, and stay when there is no room for all.
-    while width(&hints) > usize::from(area.width) && hints.len() > 2 {
-        hints.remove(hints.len() - 3);
-    }
-    let spans = hints.into_iter().flat_map(|(key, word)| {
-        [Span::styled(format!(" {key}"), theme.accent), Span::styled(format!(" {word} "), theme.dim)]
-    });
-    buffer.set_line(area.x, area.y, &Line::from_iter(spans), area.width);
+/// A word about what was done, or about what could not be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Notice {
+    /// It goes with the next key.
+    Word(String),
+    /// It stays until it is dismissed.
+    Error(String),
 }
 
-/// A line of words in the middle of an area: that something is loading, empty or wrong.
-fn message(words: &str, style: Style, area: Rect, buffer: &mut Buffer) {
-    let lines = parts::wrapped(words, usize::from(area.width.saturating_sub(4)));
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let top = area.y + area.height.saturating_sub(height) / 2;
-    for (line, y) in lines.iter().zip(top..area.bottom()) {
-        let margin = area.width.saturating_sub(u16::try_from(text::width(line)).unwrap_or(u16::MAX)) / 2;
-        buffer.set_stringn(area.x + margin, y, line, usize::from(area.width - margin), style);
+impl Notice {
+    /// What it says.
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Word(words) | Self::Error(words) => words,
+        }
+    }
+}
+
+/// What is to happen outside of a view.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Read or change something.
+    Do(Effect),
+    /// Show something else; Esc leads back.
+    Go(Place),
+    /// Go back to where one came from.
+    Back,
+    /// Say something.
+    Say(Notice),
+    /// Open something above the view.
+    Open(Overlay),
+    /// Mark a run for comparison, or unmark it.
+    Mark(RunId),
+    /// Unmark all runs.
+    UnmarkAll,
+    /// Show the run beside the one that is shown, as the table of runs has them: `Up` is the one before.
+    Neighbour(Command),
+}
+
+impl Step {
+    /// Says a word that goes with the next key.
+    pub(super) fn word(words: impl Into<String>) -> Self {
+        Self::Say(Notice::Word(words.into()))
+    }
+}
+
+/// What every view can do. Nothing here does input or output or takes long.
+pub(super) trait ViewState {
+    /// Whose keys count.
+    fn scope(&self) -> Scope;
+
+    /// Does what a key or a line of the palette asks for.
+    fn command(&mut self, command: Command, context: &Context) -> Vec<Step>;
+
+    /// Takes a character that was typed or pasted, where the scope takes text.
+    fn type_character(&mut self, _character: char, _context: &Context) -> Vec<Step> {
+        Vec::new()
+    }
+
+    /// Takes what was done with the mouse.
+    fn mouse(&mut self, _mouse: Mouse, _context: &Context) -> Vec<Step> {
+        Vec::new()
+    }
+
+    /// Takes what the user gave in an overlay that this view opened.
+    fn given(&mut self, _purpose: &Purpose, _given: Given, _context: &Context) -> Vec<Step> {
+        Vec::new()
+    }
+
+    /// Brings what depends on the screen's size or on what was loaded in line, after every change.
+    fn settle(&mut self, _context: &Context) {}
+
+    /// What is shown now and not there yet. It counts as asked for. Called after every change while the view is shown.
+    fn wanted(&mut self, _context: &Context) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// The view is not shown any more: what it asked for and nobody waits for is cancelled.
+    fn left(&mut self) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// Draws it.
+    fn draw(&self, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer);
+}
+
+/// The states of all views.
+#[derive(Debug)]
+pub(super) struct Views {
+    pub(super) runs: runs::RunsView,
+    pub(super) run: run::Detail,
+    pub(super) compare: compare::CompareView,
+    pub(super) registry: registry::Models,
+    pub(super) artifacts: artifacts::ArtifactsView,
+    pub(super) sweeps: sweeps::SweepsView,
+}
+
+impl Views {
+    /// All views before anything is loaded.
+    pub(super) fn new() -> Self {
+        Self {
+            runs: runs::RunsView::new(),
+            run: run::Detail::default(),
+            compare: compare::CompareView::default(),
+            registry: registry::Models::default(),
+            artifacts: artifacts::ArtifactsView::default(),
+            sweeps: sweeps::SweepsView::default(),
+        }
+    }
+
+    /// The state of a view.
+    pub(super) fn get(&self, view: View) -> &dyn ViewState {
+        match view {
+            View::Runs => &self.runs,
+            View::Run => &self.run,
+            View::Compare => &self.compare,
+            View::Registry => &self.registry,
+            View::Artifacts => &self.artifacts,
+            View::Sweeps => &self.sweeps,
+        }
+    }
+
+    /// The state of a view, to be changed.
+    pub(super) fn get_mut(&mut self, view: View) -> &mut dyn ViewState {
+        match view {
+            View::Runs => &mut self.runs,
+            View::Run => &mut self.run,
+            View::Compare => &mut self.compare,
+            View::Registry => &mut self.registry,
+            View::Artifacts => &mut self.artifacts,
+            View::Sweeps => &mut self.sweeps,
+        }
     }
 }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::run::{Run, RunStatus, smaller_is_better};
 use crate::words;
 
-use super::text;
+use super::super::super::text;
 
 /// What a column shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::tui) enum Kind {
     Status,
     Name,
     Experiment,
@@ -26,20 +26,20 @@ pub(super) enum Kind {
 
 /// A column of the table.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Column {
-    pub(super) kind: Kind,
-    pub(super) title: String,
-    pub(super) width: usize,
+pub(in crate::tui) struct Column {
+    pub(in crate::tui) kind: Kind,
+    pub(in crate::tui) title: String,
+    pub(in crate::tui) width: usize,
     /// Numbers stand at the right.
-    pub(super) right: bool,
+    pub(in crate::tui) right: bool,
     /// Decimals of a metric.
-    pub(super) decimals: usize,
+    pub(in crate::tui) decimals: usize,
     /// The best value of a metric, where runs differ.
-    pub(super) best: Option<f64>,
+    pub(in crate::tui) best: Option<f64>,
 }
 
 /// Spaces between columns.
-pub(super) const GAP: usize = 2;
+pub(in crate::tui) const GAP: usize = 2;
 const NAME_LIMIT: usize = 24;
 /// On narrow screens a second metric is worth more than the end of a name.
 const NARROW: usize = 100;
@@ -54,7 +54,7 @@ impl Column {
     }
 
     /// The key that the query language sorts by; none where there is nothing to sort by.
-    pub(super) fn sort_key(&self) -> Option<String> {
+    pub(in crate::tui) fn sort_key(&self) -> Option<String> {
         match &self.kind {
             Kind::Status => Some("status".to_owned()),
             Kind::Name => Some("name".to_owned()),
@@ -68,7 +68,7 @@ impl Column {
     }
 
     /// The cell's text for a run; empty for the status and the sparkline, which are drawn.
-    pub(super) fn text(&self, run: &Run, now: Timestamp) -> String {
+    pub(in crate::tui) fn text(&self, run: &Run, now: Timestamp) -> String {
         match &self.kind {
             Kind::Status | Kind::Spark(_) => String::new(),
             Kind::Name => run.name.clone(),
@@ -85,14 +85,14 @@ impl Column {
     }
 
     /// Whether a run has the column's best value.
-    pub(super) fn is_best(&self, run: &Run) -> bool {
+    pub(in crate::tui) fn is_best(&self, run: &Run) -> bool {
         let Kind::Metric(name) = &self.kind else { return false };
         self.best.is_some_and(|best| run.metrics.get(name).is_some_and(|summary| summary.last == best))
     }
 }
 
 /// How long a run took, or has been at work.
-pub(super) fn seconds(run: &Run, now: Timestamp) -> f64 {
+pub(in crate::tui) fn seconds(run: &Run, now: Timestamp) -> f64 {
     match run.duration_s {
         Some(seconds) => seconds,
         None if run.status == RunStatus::Running => now.duration_since(run.started).as_secs_f64().max(0.0),
@@ -101,7 +101,7 @@ pub(super) fn seconds(run: &Run, now: Timestamp) -> f64 {
 }
 
 /// The columns for these runs in so many places.
-pub(super) fn choose(runs: &[&Run], width: usize) -> Vec<Column> {
+pub(in crate::tui) fn choose(runs: &[&Run], width: usize) -> Vec<Column> {
     let metrics = metrics_by_interest(runs);
     let (params, varying) = params_by_interest(runs);
     let longest = |texts: &mut dyn Iterator<Item = &str>, title: &str, limit: usize| {
@@ -200,7 +200,7 @@ fn metric_column(runs: &[&Run], name: &str) -> Column {
 }
 
 /// Metrics, those that people compare runs by first.
-pub(super) fn metrics_by_interest(runs: &[&Run]) -> Vec<String> {
+pub(in crate::tui) fn metrics_by_interest(runs: &[&Run]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in runs.iter().flat_map(|run| run.metrics.keys()) {
         *counts.entry(name).or_default() += 1;
@@ -245,8 +245,8 @@ fn params_by_interest(runs: &[&Run]) -> (Vec<String>, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
+    use crate::tui::fixture;
 
     fn titles(width: usize) -> Vec<String> {
         let listing = fixture::runs();

@@ -7,22 +7,20 @@ use ratatui::text::{Line, Span};
 use crate::registry::{Model, Version};
 use crate::words;
 
-use super::super::app::{App, Load};
-use super::super::layout::{self, split_top};
-use super::super::models::Focus;
-use super::super::text;
-use super::super::theme::Theme;
-use super::message;
-use super::parts::{self, Cell};
+use super::super::super::context::{Context, Load};
+use super::super::super::layout::{self, split_top};
+use super::super::super::parts::{self, Cell, message, padded};
+use super::super::super::text;
+use super::super::super::theme::Theme;
+use super::models::{Focus, Models};
 
 const GAP: usize = 2;
 
 /// Draws the registry.
-pub(super) fn draw(app: &App, theme: &Theme, buffer: &mut Buffer) {
-    let models = match &app.models.models {
+pub(super) fn draw(view: &Models, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let models = match &view.models {
         Load::Ready(models) if !models.is_empty() => models,
         other => {
-            let area = layout::parts(app.size).body;
             let inner = parts::panel(Line::styled("Models", theme.strong), Line::default(), true, theme, area, buffer);
             let (words, style) = match other {
                 Load::Waiting => ("Loading the registry …".to_owned(), theme.dim),
@@ -35,17 +33,17 @@ pub(super) fn draw(app: &App, theme: &Theme, buffer: &mut Buffer) {
             return message(&words, style, inner, buffer);
         }
     };
-    let places = layout::registry(app.size);
-    list(app, models, theme, places.models, buffer);
-    versions(app, theme, places.versions, buffer);
-    history(app, theme, places.history, buffer);
+    let places = layout::registry(area);
+    list(view, models, theme, places.models, buffer);
+    versions(view, context, theme, places.versions, buffer);
+    history(view, context, theme, places.history, buffer);
 }
 
-fn list(app: &App, models: &[Model], theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let active = app.models.focus == Focus::Models;
+fn list(view: &Models, models: &[Model], theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let active = view.focus == Focus::Models;
     let right = Line::styled(models.len().to_string(), theme.dim);
     let inner = parts::panel(Line::styled("Models", theme.strong), right, active, theme, area, buffer);
-    let rows = models.iter().enumerate().skip(app.models.offset).zip(inner.y..inner.bottom());
+    let rows = models.iter().enumerate().skip(view.offset).zip(inner.y..inner.bottom());
     for ((index, model), y) in rows {
         let line = Rect { y, height: 1, ..inner };
         let newest = model.versions.last().map_or_else(String::new, |version| format!("v{}", version.version));
@@ -53,15 +51,11 @@ fn list(app: &App, models: &[Model], theme: &Theme, area: Rect, buffer: &mut Buf
         let name = Cell::new(&model.name, theme.text, width.saturating_sub(6), false);
         let newest = Cell::new(&newest, theme.dim, 5, true);
         parts::row([name, newest], 1, padded(line), buffer);
-        if index == app.models.selected {
+        if index == view.selected {
             buffer.set_style(line, if active { theme.selected } else { theme.strong });
         }
     }
-    parts::scrollbar(app.models.offset, usize::from(inner.height), models.len(), theme, area, buffer);
-}
-
-fn padded(area: Rect) -> Rect {
-    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
+    parts::scrollbar(view.offset, usize::from(inner.height), models.len(), theme, area, buffer);
 }
 
 /// What the table of versions has besides the number and the aliases.
@@ -75,7 +69,7 @@ enum Column {
 }
 
 /// The columns that fit, in order, with their widths.
-fn columns(app: &App, versions: &[&Version], room: usize) -> Vec<(Column, usize)> {
+fn columns(context: &Context, versions: &[&Version], room: usize) -> Vec<(Column, usize)> {
     let mut names: Vec<&String> = versions.iter().flat_map(|version| version.metrics.keys()).collect();
     names.sort();
     names.dedup();
@@ -89,7 +83,8 @@ fn columns(app: &App, versions: &[&Version], room: usize) -> Vec<(Column, usize)
         _ => 4,
     });
     let mut metrics = names.into_iter().map(|name| (Column::Metric(name.clone()), text::width(name).clamp(8, 14)));
-    let run_width = versions.iter().map(|version| text::width(&run_name(app, version))).max().unwrap_or(0).clamp(3, 20);
+    let run_width =
+        versions.iter().map(|version| text::width(&run_name(context, version))).max().unwrap_or(0).clamp(3, 20);
     let mut wanted: Vec<Option<(Column, usize)>> = vec![metrics.next(), Some((Column::Run, run_width))];
     wanted.push(Some((Column::Registered, 10)));
     wanted.push(Some((Column::Commit, 8)));
@@ -117,17 +112,17 @@ fn columns(app: &App, versions: &[&Version], room: usize) -> Vec<(Column, usize)
     columns
 }
 
-fn run_name(app: &App, version: &Version) -> String {
+fn run_name(context: &Context, version: &Version) -> String {
     match &version.run {
-        Some(run_id) => app.table.run(run_id).map_or_else(|| run_id.short(), |run| run.name.clone()),
+        Some(run_id) => context.records.get(run_id).map_or_else(|| run_id.short(), |run| run.name.clone()),
         None => String::new(),
     }
 }
 
-fn versions(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let Some(model) = app.models.model() else { return };
-    let active = app.models.focus == Focus::Versions;
-    let versions: Vec<&Version> = app.models.versions().collect();
+fn versions(view: &Models, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let Some(model) = view.model() else { return };
+    let active = view.focus == Focus::Versions;
+    let versions: Vec<&Version> = view.versions().collect();
     let right = Line::styled(words::count(versions.len() as u64, "version"), theme.dim);
     let room = usize::from(area.width.saturating_sub(20));
     let title = Line::styled(text::shorten(&model.name, room), theme.strong);
@@ -136,7 +131,7 @@ fn versions(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let alias_width = versions.iter().map(|version| text::width(&aliases(version))).max().unwrap_or(0).clamp(7, 24);
     let number_width = versions.first().map_or(2, |version| format!("v{}", version.version).len()).max(2);
     let room = usize::from(inner.width.saturating_sub(2)).saturating_sub(number_width + GAP + alias_width);
-    let columns = columns(app, &versions, room);
+    let columns = columns(context, &versions, room);
     let (heading, body) = split_top(inner, 1);
     let titles = columns.iter().map(|(column, width)| {
         let (title, right) = match column {
@@ -151,24 +146,25 @@ fn versions(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     });
     let first = [Cell::new("", theme.dim, number_width, true), Cell::new("aliases", theme.dim, alias_width, false)];
     parts::row(first.into_iter().chain(titles), GAP, padded(heading), buffer);
-    let rows = versions.iter().enumerate().skip(app.models.version_offset).zip(body.y..body.bottom());
+    let rows = versions.iter().enumerate().skip(view.version_offset).zip(body.y..body.bottom());
     for ((index, version), y) in rows {
         let line = Rect { y, height: 1, ..body };
         let first = [
             Cell::new(&format!("v{}", version.version), theme.strong, number_width, true),
             Cell::new(&aliases(version), theme.good, alias_width, false),
         ];
-        let cells = columns.iter().map(|(column, width)| version_cell(app, &versions, version, column, *width, theme));
+        let cells =
+            columns.iter().map(|(column, width)| version_cell(context, &versions, version, column, *width, theme));
         parts::row(first.into_iter().chain(cells), GAP, padded(line), buffer);
-        if active && index == app.models.selected_version {
+        if active && index == view.selected_version {
             buffer.set_style(line, theme.selected);
         }
     }
-    parts::scrollbar(app.models.version_offset, usize::from(body.height), versions.len(), theme, area, buffer);
+    parts::scrollbar(view.version_offset, usize::from(body.height), versions.len(), theme, area, buffer);
 }
 
 fn version_cell(
-    app: &App,
+    context: &Context,
     versions: &[&Version],
     version: &Version,
     column: &Column,
@@ -182,12 +178,12 @@ fn version_cell(
             let value = version.metrics.get(name).map(|metric| text::number(metric.last, decimals));
             Cell::new(&value.unwrap_or_default(), theme.text, width, true)
         }
-        Column::Run => Cell::new(&run_name(app, version), theme.text, width, false),
+        Column::Run => Cell::new(&run_name(context, version), theme.text, width, false),
         Column::Commit => {
             let commit = version.commit.map_or_else(String::new, |commit| commit.short());
             Cell::new(&commit, theme.dim, width, false)
         }
-        Column::Registered => Cell::new(&words::ago(version.registered, app.now), theme.dim, width, true),
+        Column::Registered => Cell::new(&words::ago(version.registered, context.now), theme.dim, width, true),
         Column::By => {
             let name = version.by.split('<').next().unwrap_or_default().trim();
             Cell::new(name, theme.dim, width, false)
@@ -196,16 +192,16 @@ fn version_cell(
     }
 }
 
-fn history(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn history(view: &Models, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let inner = parts::panel(Line::styled("History", theme.strong), Line::default(), false, theme, area, buffer);
-    let events = match &app.models.history {
+    let events = match &view.history {
         Load::Waiting => return message("Loading the history …", theme.dim, inner, buffer),
         Load::Failed(problem) => return message(problem, theme.bad, inner, buffer),
         Load::Ready(events) => events,
     };
     let width = usize::from(inner.width.saturating_sub(2));
     for (event, y) in events.iter().zip(inner.y..inner.bottom()) {
-        let when = Cell::new(&words::ago(event.commit.time, app.now), theme.dim, 8, true);
+        let when = Cell::new(&words::ago(event.commit.time, context.now), theme.dim, 8, true);
         let author = text::shorten(&event.commit.author, 20);
         let room = width.saturating_sub(8 + GAP);
         let why = event.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));

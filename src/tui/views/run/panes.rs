@@ -4,48 +4,49 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::run::Run;
+use crate::run::{Run, RunStatus};
 use crate::words;
 
-use super::super::app::{App, Load};
-use super::super::detail::Pane;
-use super::super::theme::Theme;
-use super::super::{columns, layout, text};
-use super::parts;
-use super::{chart, message, overview};
+use super::super::super::context::{Context, Load};
+use super::super::super::parts::{self, message};
+use super::super::super::theme::Theme;
+use super::super::super::{layout, text};
+use super::super::runs::columns;
+use super::detail::{Detail, Pane};
+use super::{charts, overview};
 
 /// Draws the open run.
-pub(super) fn draw(app: &App, theme: &Theme, buffer: &mut Buffer) {
-    let places = layout::run(app.size);
-    let Some(run) = app.current_run() else {
+pub(super) fn draw(detail: &Detail, context: &Context, theme: &Theme, buffer: &mut Buffer) {
+    let places = layout::run(context.body());
+    let Some(run) = detail.run(context) else {
         return message("This run is not here any more. Esc goes back.", theme.dim, places.overview, buffer);
     };
-    title(app, run, places.wide, theme, places.title, buffer);
+    title(detail, run, context, places.wide, theme, places.title, buffer);
     for pane in Pane::ALL {
-        let active = app.is_active(pane);
+        let active = detail.pane == pane;
         if !places.wide && !active {
             continue;
         }
         match pane {
             Pane::Overview => {
-                overview::draw(app, run, places.overview, app.detail.overview_offset, active, theme, buffer);
+                overview::draw_pane(detail, run, ("Overview", active), context, theme, places.overview, buffer);
             }
-            Pane::Charts => chart::draw_grid(app, places.charts, app.detail.charts_offset, active, theme, buffer),
-            Pane::Log => log(app, places.log, active, theme, buffer),
+            Pane::Charts => charts::draw(detail, active, theme, places.charts, buffer),
+            Pane::Log => log(detail, run, places.log, active, theme, buffer),
         }
     }
 }
 
 /// The run's name and status, and the panes.
-fn title(app: &App, run: &Run, wide: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn title(detail: &Detail, run: &Run, context: &Context, wide: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let style = theme.status(run.status);
     let panes = Pane::ALL.into_iter().flat_map(|pane| {
-        let style = if app.is_active(pane) { theme.tab } else { theme.dim };
+        let style = if detail.pane == pane { theme.tab } else { theme.dim };
         [Span::styled(pane.title(), style), Span::raw("  ")]
     });
     let right = if wide { Line::default() } else { Line::from_iter(panes) };
-    let status = format!("{} {}", parts::mark(run.status, app.now), run.status.as_str());
-    let time = words::duration(columns::seconds(run, app.now));
+    let status = format!("{} {}", parts::mark(run.status, context.now), run.status.as_str());
+    let time = words::duration(columns::seconds(run, context.now));
     let room = usize::from(area.width).saturating_sub(right.width() + status.len() + time.len() + 8);
     let left = Line::from(vec![
         Span::styled(format!(" {}", text::shorten(&run.name, room)), theme.strong),
@@ -55,19 +56,19 @@ fn title(app: &App, run: &Run, wide: bool, theme: &Theme, area: Rect, buffer: &m
     parts::ends(left, right, area, buffer);
 }
 
-fn log(app: &App, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
+fn log(detail: &Detail, run: &Run, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
     let rows_seen = usize::from(area.height.saturating_sub(2));
-    let rows = app.detail.log_rows(usize::from(area.width.saturating_sub(4)));
-    let back = app.detail.log_back.min(rows.len().saturating_sub(rows_seen));
+    let rows = detail.log_rows(usize::from(area.width.saturating_sub(4)));
+    let back = detail.log_back.min(rows.len().saturating_sub(rows_seen));
     let first = rows.len().saturating_sub(rows_seen + back);
-    let place = match (back, app.current_run().map(|run| run.status)) {
-        (0, Some(crate::run::RunStatus::Running)) => "following".to_owned(),
+    let place = match (back, run.status) {
+        (0, RunStatus::Running) => "following".to_owned(),
         (0, _) => String::new(),
         (back, _) => format!("{} below", words::count(back as u64, "line")),
     };
     let right = Line::styled(place, theme.dim);
     let inner = parts::panel(Line::styled("Log", theme.strong), right, active, theme, area, buffer);
-    match &app.detail.log {
+    match &detail.log {
         Load::Waiting => return message("Loading the log …", theme.dim, inner, buffer),
         Load::Failed(problem) => return message(problem, theme.bad, inner, buffer),
         Load::Ready(lines) if lines.is_empty() => return message("Nothing was written.", theme.dim, inner, buffer),

@@ -4,20 +4,21 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::app::{App, Load};
-use super::super::braille::{Dots, Scale};
-use super::super::series::{Chart, ChartLine};
-use super::super::theme::Theme;
-use super::super::{layout, text};
-use super::{message, parts};
+use super::super::super::braille::{Dots, Scale};
+use super::super::super::context::Load;
+use super::super::super::parts::{self, message};
+use super::super::super::series::{Chart, ChartLine};
+use super::super::super::theme::Theme;
+use super::super::super::{layout, text};
+use super::Detail;
 
-/// Draws the charts of the run in detail, `offset` rows of them scrolled away.
-pub(super) fn draw_grid(app: &App, area: Rect, offset: usize, active: bool, theme: &Theme, buffer: &mut Buffer) {
+/// Draws the charts of a run in detail.
+pub(in crate::tui) fn draw(detail: &Detail, active: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let empty = |words: &str, style, buffer: &mut Buffer| {
         let inner = parts::panel(Line::styled("Charts", theme.strong), Line::default(), active, theme, area, buffer);
         message(words, style, inner, buffer);
     };
-    let charts = match &app.detail.charts {
+    let charts = match &detail.charts {
         Load::Waiting => return empty("Loading the metrics …", theme.dim, buffer),
         Load::Failed(problem) => return empty(problem, theme.bad, buffer),
         Load::Ready(charts) => charts,
@@ -33,15 +34,15 @@ pub(super) fn draw_grid(app: &App, area: Rect, offset: usize, active: bool, them
     let count = charts.charts.len();
     let grid = layout::grid(area, count);
     let last_offset = grid.all_rows(count).saturating_sub(grid.rows);
-    let first = offset.min(last_offset) * grid.columns;
+    let first = detail.charts_offset.min(last_offset) * grid.columns;
     for (index, chart) in charts.charts.iter().skip(first).enumerate() {
         let Some(place) = grid.place(area, index) else { break };
-        draw(chart, place, active, theme, buffer);
+        draw_chart(chart, place, active, theme, buffer);
     }
 }
 
 /// Draws one chart.
-fn draw(chart: &Chart, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
+fn draw_chart(chart: &Chart, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
     let legend = chart.lines.iter().enumerate().flat_map(|(index, line)| {
         let label = if line.label.is_empty() { String::new() } else { format!("{} ", line.label) };
         let gap = if index == 0 { "" } else { "  " };

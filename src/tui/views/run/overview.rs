@@ -9,39 +9,73 @@ use ratatui::text::{Line, Span};
 use crate::run::{Run, RunStatus, smaller_is_better};
 use crate::words;
 
-use super::super::app::{App, Load};
-use super::super::detail::Detail;
-use super::super::theme::{Background, ColorDepth, Theme};
-use super::super::{columns, layout, text};
-use super::parts;
+use super::super::super::context::{Context, Load};
+use super::super::super::theme::{Background, ColorDepth, Theme};
+use super::super::super::{layout, parts, text};
+use super::super::runs::columns;
+use super::Detail;
 
 /// Columns of the names at the left.
 const LABEL: usize = 10;
 /// Spaces after them.
 const GAP: usize = 2;
 
-/// Draws the overview, scrolled by `offset` lines.
-pub(super) fn draw(app: &App, run: &Run, area: Rect, offset: usize, active: bool, theme: &Theme, buffer: &mut Buffer) {
-    let title = if active || app.view == super::View::Run { "Overview" } else { run.name.as_str() };
+/// Draws the overview of a run under a title.
+pub(in crate::tui) fn draw(
+    detail: &Detail,
+    run: &Run,
+    title: &str,
+    context: &Context,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    sheet(detail, run, (title, false), context, theme, area, buffer);
+}
+
+/// Draws the overview, scrolled, under a title that says whether the keys act on it.
+pub(super) fn draw_pane(
+    detail: &Detail,
+    run: &Run,
+    title: (&str, bool),
+    context: &Context,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let count = sheet(detail, run, title, context, theme, area, buffer);
+    let rows = usize::from(area.height.saturating_sub(2));
+    let offset = detail.overview_offset.min(count.saturating_sub(rows));
+    parts::scrollbar(offset, rows, count, theme, area, buffer);
+}
+
+/// Draws the lines in their border, and says how many there are.
+fn sheet(
+    detail: &Detail,
+    run: &Run,
+    (title, active): (&str, bool),
+    context: &Context,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> usize {
     let title = Line::styled(text::shorten(title, usize::from(area.width)), theme.strong);
     let id = Line::styled(run.id.short(), theme.dim);
     let inner = parts::panel(title, id, active, theme, area, buffer);
     let width = usize::from(inner.width.saturating_sub(2));
-    let lines = lines(run, &app.detail, width, theme, app.now);
+    let lines = lines(run, detail, width, theme, context.now);
     let rows = usize::from(inner.height);
-    let offset = offset.min(lines.len().saturating_sub(rows));
+    let offset = detail.overview_offset.min(lines.len().saturating_sub(rows));
     for (line, y) in lines.iter().skip(offset).zip(inner.y..inner.bottom()) {
         buffer.set_line(inner.x + 1, y, line, inner.width.saturating_sub(2));
     }
-    if app.view == super::View::Run {
-        parts::scrollbar(offset, rows, lines.len(), theme, area, buffer);
-    }
+    lines.len()
 }
 
-/// How many lines the overview of a run has on a screen of this size.
-pub(in super::super) fn line_count(run: &Run, detail: &Detail, size: (u16, u16), now: Timestamp) -> usize {
-    let width = usize::from(layout::run(size).overview.width.saturating_sub(4));
-    lines(run, detail, width, &Theme::new(ColorDepth::None, Background::Dark), now).len()
+/// How many lines the overview of a run has on this screen.
+pub(super) fn line_count(run: &Run, detail: &Detail, context: &Context) -> usize {
+    let width = usize::from(layout::run(context.body()).overview.width.saturating_sub(4));
+    lines(run, detail, width, &Theme::new(ColorDepth::None, Background::Dark), context.now).len()
 }
 
 /// Lines under construction.

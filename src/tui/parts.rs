@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use crate::run::RunStatus;
 
-use super::super::text;
-use super::super::theme::Theme;
+use super::input::Input;
+use super::text;
+use super::theme::Theme;
 
 /// Draws a border with a title at the left and one at the right, and returns the area in it. Where both titles have
 /// no room, the right one goes.
@@ -69,6 +70,81 @@ pub(super) fn scrollbar(offset: usize, rows: usize, count: usize, theme: &Theme,
     for row in (start..start + size).filter_map(|row| u16::try_from(row).ok()) {
         buffer[(area.right() - 1, area.y + 1 + row)].set_symbol("┃").set_style(theme.accent);
     }
+}
+
+/// The area in a border.
+pub(super) fn inside(area: Rect) -> Rect {
+    Block::bordered().inner(area)
+}
+
+/// An area without its first and its last column.
+pub(super) fn padded(area: Rect) -> Rect {
+    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
+}
+
+/// A line of words in the middle of an area: that something is loading, empty or wrong.
+pub(super) fn message(words: &str, style: Style, area: Rect, buffer: &mut Buffer) {
+    let lines = wrapped(words, usize::from(area.width.saturating_sub(4)));
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let top = area.y + area.height.saturating_sub(height) / 2;
+    for (line, y) in lines.iter().zip(top..area.bottom()) {
+        let margin = area.width.saturating_sub(u16::try_from(text::width(line)).unwrap_or(u16::MAX)) / 2;
+        buffer.set_stringn(area.x + margin, y, line, usize::from(area.width - margin), style);
+    }
+}
+
+/// Where the characters of a typed line stand.
+pub(super) struct Typed {
+    x: u16,
+    room: usize,
+    /// The columns before each character that is shown; the first one shown is `first`.
+    characters: Vec<char>,
+    first: usize,
+}
+
+impl Typed {
+    /// The column of a character; that of the edge where it is scrolled away.
+    pub(super) fn column(&self, character: usize) -> u16 {
+        let shown = &self.characters[self.first..character.clamp(self.first, self.characters.len())];
+        self.x + u16::try_from(width_of(shown).min(self.room)).unwrap_or(0)
+    }
+}
+
+fn width_of(characters: &[char]) -> usize {
+    text::width(&characters.iter().collect::<String>())
+}
+
+/// Draws a line that is being typed behind a prompt, scrolled so that the cursor is on the screen; `example` is shown
+/// while it is empty.
+pub(super) fn typed(
+    input: &Input,
+    prompt: &str,
+    example: &str,
+    area: Rect,
+    theme: &Theme,
+    buffer: &mut Buffer,
+) -> Typed {
+    buffer.set_stringn(area.x + 1, area.y, prompt, usize::from(area.width.saturating_sub(1)), theme.accent);
+    let margin = if prompt.is_empty() { 1 } else { text::width(prompt) + 2 };
+    let room = usize::from(area.width).saturating_sub(margin + 2);
+    let x = area.x + u16::try_from(margin).unwrap_or(0);
+    // Each character takes at least a column.
+    let characters: Vec<char> = input.text().chars().collect();
+    let mut first = 0;
+    while width_of(&characters[first..input.cursor()]) >= room && first < input.cursor() {
+        first += 1;
+    }
+    let visible: String = characters[first..].iter().collect();
+    buffer.set_stringn(x, area.y, text::clean(&visible), room, theme.text);
+    if visible.is_empty() {
+        buffer.set_stringn(x, area.y, text::shorten(example, room), room, theme.dim);
+    }
+    let typed = Typed { x, room, characters, first };
+    let cursor = typed.column(input.cursor());
+    if cursor < area.right() && area.height > 0 {
+        buffer[(cursor, area.y)].set_style(Style::new().add_modifier(Modifier::REVERSED));
+    }
+    typed
 }
 
 /// One cell of a table.

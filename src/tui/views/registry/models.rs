@@ -1,0 +1,240 @@
+//! The registry: which model and which version is chosen.
+
+use jiff::{SignedDuration, Timestamp};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::registry::{Model, RegistryEvent, Version};
+
+use super::super::super::context::{Context, Load};
+use super::super::super::effects::Effect;
+use super::super::super::keys::{Command, Scope};
+use super::super::super::layout::{self, split_top};
+use super::super::super::list::{held, moved};
+use super::super::super::mouse::{Mouse, MouseKind};
+use super::super::super::parts;
+use super::super::super::source::Problem;
+use super::super::super::theme::Theme;
+use super::super::{Place, Step, ViewState};
+use super::lists;
+use super::load::{Answer, Request};
+
+/// The registry is looked at this often while it is shown.
+const REFRESH: SignedDuration = SignedDuration::from_secs(2);
+
+/// Where the keys act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tui) enum Focus {
+    /// On the list of models.
+    Models,
+    /// On the versions of the chosen one.
+    Versions,
+}
+
+/// The models.
+#[derive(Debug)]
+pub(in crate::tui) struct Models {
+    pub(in crate::tui) models: Load<Vec<Model>>,
+    pub(in crate::tui) focus: Focus,
+    pub(in crate::tui) selected: usize,
+    pub(in crate::tui) offset: usize,
+    /// The chosen version, counted from the newest.
+    pub(in crate::tui) selected_version: usize,
+    pub(in crate::tui) version_offset: usize,
+    /// What happened to the chosen model.
+    pub(in crate::tui) history: Load<Vec<RegistryEvent>>,
+    history_of: Option<String>,
+    asked: Option<Timestamp>,
+    pending: bool,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            models: Load::Waiting,
+            focus: Focus::Models,
+            selected: 0,
+            offset: 0,
+            selected_version: 0,
+            version_offset: 0,
+            history: Load::Waiting,
+            history_of: None,
+            asked: None,
+            pending: false,
+        }
+    }
+}
+
+impl Models {
+    /// The chosen model.
+    pub(in crate::tui) fn model(&self) -> Option<&Model> {
+        self.models.ready()?.get(self.selected)
+    }
+
+    /// The versions of the chosen model, the newest first.
+    pub(in crate::tui) fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.model().into_iter().flat_map(|model| model.versions.iter().rev())
+    }
+
+    /// The chosen version.
+    pub(in crate::tui) fn version(&self) -> Option<&Version> {
+        self.versions().nth(self.selected_version)
+    }
+
+    /// Asks for the models, unless they are asked for already.
+    pub(in crate::tui) fn ask(&mut self, context: &Context) -> Option<Effect> {
+        if std::mem::replace(&mut self.pending, true) {
+            return None;
+        }
+        self.asked = Some(context.now);
+        Some(Effect::Registry(Request::Models))
+    }
+
+    /// Takes what was asked for.
+    pub(in crate::tui) fn loaded(&mut self, answer: Answer) {
+        match answer {
+            Answer::Models(result) => {
+                self.pending = false;
+                self.models_loaded(result);
+            }
+            // A history counts if its model is still the chosen one.
+            Answer::History(model, result) if self.history_of.as_ref() == Some(&model) => self.history = result.into(),
+            Answer::History(..) => {}
+        }
+    }
+
+    /// Takes the models; the chosen one stays chosen.
+    fn models_loaded(&mut self, result: Result<Option<Vec<Model>>, Problem>) {
+        match result {
+            Ok(Some(models)) => {
+                let chosen = self.model().map(|model| model.name.clone());
+                let place = models.iter().position(|model| Some(&model.name) == chosen.as_ref());
+                self.selected = place.unwrap_or(self.selected).min(models.len().saturating_sub(1));
+                self.models = Load::Ready(models);
+                // Whatever changed may be in the history too.
+                self.history_of = None;
+            }
+            Ok(None) => {}
+            Err(problem) => self.models = Load::Failed(problem),
+        }
+    }
+
+    /// The model whose history is to be loaded now, if any; it counts as asked for.
+    fn wanted_history(&mut self) -> Option<String> {
+        let name = self.model()?.name.clone();
+        if self.history_of.as_ref() == Some(&name) {
+            return None;
+        }
+        self.history_of = Some(name.clone());
+        Some(name)
+    }
+
+    /// Lets the keys act on the versions, if there are any.
+    fn focus_versions(&mut self) {
+        if self.versions().next().is_some() {
+            self.focus = Focus::Versions;
+        }
+    }
+
+    /// Moves the choice.
+    fn move_by(&mut self, command: Command, body: Rect) {
+        let places = layout::registry(body);
+        match self.focus {
+            Focus::Models => {
+                let rows = usize::from(places.models.height.saturating_sub(2));
+                let count = self.models.ready().map_or(0, Vec::len);
+                self.choose(moved(self.selected, command, rows, count));
+            }
+            Focus::Versions => {
+                let rows = layout::table_rows(places.versions);
+                let count = self.versions().count();
+                self.selected_version = moved(self.selected_version, command, rows, count);
+            }
+        }
+    }
+
+    fn choose(&mut self, model: usize) {
+        if model != self.selected {
+            (self.selected, self.selected_version, self.version_offset) = (model, 0, 0);
+            self.history = Load::Waiting;
+        }
+    }
+
+    fn open_run(&self, context: &Context) -> Vec<Step> {
+        match self.version().map(|version| version.run) {
+            Some(Some(run_id)) if context.records.get(&run_id).is_some() => vec![Step::Go(Place::Run(run_id))],
+            Some(Some(run_id)) => vec![Step::word(format!("run {} is not in this repository", run_id.short()))],
+            Some(None) => vec![Step::word("this version was not made by a run")],
+            None => Vec::new(),
+        }
+    }
+}
+
+impl ViewState for Models {
+    fn scope(&self) -> Scope {
+        Scope::Registry
+    }
+
+    fn command(&mut self, command: Command, context: &Context) -> Vec<Step> {
+        match command {
+            Command::Back if self.focus == Focus::Versions => self.focus = Focus::Models,
+            Command::Back => return vec![Step::Back],
+            Command::Left => self.focus = Focus::Models,
+            Command::Right => self.focus_versions(),
+            Command::Open if self.focus == Focus::Models => self.focus_versions(),
+            Command::Open => return self.open_run(context),
+            _ => self.move_by(command, context.body()),
+        }
+        Vec::new()
+    }
+
+    fn mouse(&mut self, mouse: Mouse, context: &Context) -> Vec<Step> {
+        let places = layout::registry(context.body());
+        let models = parts::inside(places.models);
+        let versions = split_top(parts::inside(places.versions), 1).1;
+        match mouse.kind {
+            MouseKind::WheelUp => return self.command(Command::Up, context),
+            MouseKind::WheelDown => return self.command(Command::Down, context),
+            MouseKind::Press | MouseKind::DoublePress => {
+                if let Some(row) = mouse.row_in(models).map(|row| self.offset + row) {
+                    self.focus = Focus::Models;
+                    if row < self.models.ready().map_or(0, Vec::len) {
+                        self.choose(row);
+                    }
+                } else if let Some(row) = mouse.row_in(versions).map(|row| self.version_offset + row) {
+                    self.focus_versions();
+                    if row < self.versions().count() {
+                        self.selected_version = row;
+                        if mouse.kind == MouseKind::DoublePress {
+                            return self.open_run(context);
+                        }
+                    }
+                }
+            }
+            MouseKind::Drag | MouseKind::Release => {}
+        }
+        Vec::new()
+    }
+
+    fn settle(&mut self, context: &Context) {
+        let places = layout::registry(context.body());
+        let models = self.models.ready().map_or(0, Vec::len);
+        let versions = self.versions().count();
+        self.selected_version = self.selected_version.min(versions.saturating_sub(1));
+        let model_rows = usize::from(places.models.height.saturating_sub(2));
+        self.offset = held(self.offset, self.selected, model_rows, models);
+        let version_rows = layout::table_rows(places.versions);
+        self.version_offset = held(self.version_offset, self.selected_version, version_rows, versions);
+    }
+
+    fn wanted(&mut self, context: &Context) -> Vec<Effect> {
+        let is_due = self.asked.is_none_or(|asked| context.now.duration_since(asked) >= REFRESH);
+        let models = if is_due { self.ask(context) } else { None };
+        let history = self.wanted_history().map(|model| Effect::Registry(Request::History(model)));
+        models.into_iter().chain(history).collect()
+    }
+
+    fn draw(&self, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+        lists::draw(self, context, theme, area, buffer);
+    }
+}
