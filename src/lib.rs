@@ -15,6 +15,7 @@ pub mod export;
 mod faults;
 pub mod files;
 pub mod formats;
+pub mod gate;
 pub mod git;
 pub mod hooks;
 pub mod id;

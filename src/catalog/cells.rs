@@ -31,7 +31,7 @@ pub(super) fn column_of(field: &Field) -> Option<ColumnName<'_>> {
     Some(match field {
         Field::Attribute(attribute) => (0, Cow::Borrowed(attribute.name())),
         Field::Metric(name, Aspect::Last) => (1, Cow::Borrowed(name)),
-        Field::Metric(..) => return None,
+        Field::Metric(..) | Field::Fact(_) => return None,
         Field::Param(name) => (2, Cow::Borrowed(name)),
         Field::Tag(name) => (3, Cow::Borrowed(name)),
     })

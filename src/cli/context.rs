@@ -136,6 +136,16 @@ impl Context {
         }
     }
 
+    /// Says why something is refused that is no failure of ours, also when quiet.
+    pub(crate) fn refuse(&self, words: &str) {
+        eprintln!("error: {words}");
+    }
+
+    /// A further line of that.
+    pub(crate) fn refuse_line(&self, line: &str) {
+        eprintln!("{line}");
+    }
+
     /// Warns, on stderr, also when quiet.
     pub(crate) fn warn(&self, words: &str) {
         eprintln!("warning: {words}");

@@ -12,6 +12,7 @@ use crate::config::ConfigError;
 use crate::diff::DiffError;
 use crate::export::ExportError;
 use crate::files::{FileError, LockError, RelPath};
+use crate::gate::GateError;
 use crate::git::GitError;
 use crate::hooks::HookError;
 use crate::import::ImportError;
@@ -63,6 +64,9 @@ pub enum Failure {
     /// A query is not valid.
     #[error("the query is not valid")]
     Query(#[from] QueryError),
+    /// A gate could not be asked.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// A training could not start.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -177,6 +181,7 @@ impl Failure {
             Self::User { .. }
             | Self::Config(_)
             | Self::Query(_)
+            | Self::Gate(_)
             | Self::Train(_)
             | Self::Registry(_)
             | Self::Remote(_)
@@ -208,6 +213,7 @@ impl Failure {
             Self::Query(_) => {
                 Some("a query looks like \"metrics.val_accuracy > 0.9 and params.lr = '0.1'\"".to_owned())
             }
+            Self::Gate(error) => gate_hint(error),
             Self::Train(error) => train_hint(error),
             Self::Registry(error) => registry_hint(error),
             Self::Remote(error) => remote_hint(error),
@@ -265,6 +271,18 @@ fn usage_lines(text: &str) -> Vec<String> {
 /// Messages of others may have several lines and control characters; the first line is what people need.
 fn one_line(text: &str) -> String {
     printable(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+fn gate_hint(error: &GateError) -> Option<String> {
+    match error {
+        GateError::Condition { .. } => {
+            Some("a condition looks like \"metrics.test_accuracy >= alias.production - 0.005\"".to_owned())
+        }
+        GateError::Config(error) => config_hint(error),
+        GateError::Registry(error) => registry_hint(error),
+        GateError::Run(error) => run_hint(error),
+        GateError::Git(error) => git_hint(error),
+    }
 }
 
 fn serve_hint(error: &ServeError) -> Option<String> {

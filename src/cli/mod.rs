@@ -32,6 +32,7 @@ mod note;
 mod output;
 mod output_command;
 mod param;
+mod registry;
 mod remote;
 mod reproduce;
 mod rm;

@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::id::{ArtifactId, CommitId, RunId};
-use crate::registry::{Model, Registry, RegistryEvent, Version, check_alias_name, parse_version};
+use crate::registry::{EventKind, Model, Registry, RegistryEvent, Version, check_alias_name, parse_version};
 use crate::run::Runs;
 use crate::track::Workspace;
 use crate::words::{ago, printable};
 
 use super::output::{Align, Table, number, print_json, print_line};
+use super::registry::moves::{self, GatedArgs, MoveArgs, Which};
 use super::runs::json_metrics;
 use super::{Context, Failure};
 
@@ -41,6 +42,10 @@ enum Command {
         /// Point this alias to the version
         #[arg(long)]
         alias: Option<String>,
+        /// Point the alias there although its gate in ml.toml refuses; the reason is kept in the history
+        #[arg(long = "override", value_name = "REASON", requires = "alias")]
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -77,7 +82,7 @@ enum Command {
         #[arg(value_name = "vN", value_parser = version_number)]
         version: u64,
         #[command(flatten)]
-        move_args: MoveArgs,
+        move_args: GatedArgs,
     },
     /// Point an alias to the newest version, or to a given one
     Promote {
@@ -89,7 +94,7 @@ enum Command {
         #[arg(value_name = "vN", value_parser = version_number)]
         version: Option<u64>,
         #[command(flatten)]
-        move_args: MoveArgs,
+        move_args: GatedArgs,
     },
     /// Point an alias back to where it was before
     Rollback {
@@ -120,16 +125,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct MoveArgs {
-    /// Why, for the history
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 fn version_number(text: &str) -> Result<u64, String> {
@@ -191,15 +186,8 @@ struct EventView<'a> {
     alias: Option<&'a str>,
     previous: Option<u64>,
     note: Option<&'a str>,
-}
-
-/// A moved alias in JSON.
-#[derive(Debug, Serialize)]
-struct MoveView<'a> {
-    model: &'a str,
-    alias: &'a str,
-    version: Option<u64>,
-    previous: Option<u64>,
+    #[serde(rename = "override")]
+    overridden: Option<&'a str>,
 }
 
 /// An exported version in JSON.
@@ -215,34 +203,27 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let workspace = context.workspace()?;
     let registry = Registry::new(&workspace);
     match &args.command {
-        Command::Register { target, name, note, alias, json } => {
-            let words = Registration { target, name, note: note.as_deref(), alias: alias.as_deref() };
-            register(context, &registry, &words, *json)
+        Command::Register { target, name, note, alias, reason, json } => {
+            let (note, alias, reason) = (note.as_deref(), alias.as_deref(), reason.as_deref());
+            register(context, &workspace, &Registration { target, name, note, alias, reason }, *json)
         }
         Command::List { json } => list(context, &registry, *json),
         Command::Show { version, json } => show(&workspace, &registry, version, *json),
         Command::History { model, json } => history(context, &registry, model, *json),
         Command::Alias { model, alias, version, move_args } => {
-            let previous = registry.set_alias(model, alias, *version, move_args.note.as_deref())?;
-            print_move(&MoveView { model, alias, version: Some(*version), previous }, move_args.json)
+            moves::point(context, &workspace, EventKind::Alias, Which { model, alias }, *version, move_args)
         }
         Command::Promote { model, alias, version, move_args } => {
             let version = match version {
                 Some(version) => *version,
                 None => registry.version(model)?.1.version,
             };
-            let previous = registry.promote(model, alias, version, move_args.note.as_deref())?;
-            print_move(&MoveView { model, alias, version: Some(version), previous }, move_args.json)
+            moves::point(context, &workspace, EventKind::Promote, Which { model, alias }, version, move_args)
         }
         Command::Rollback { model, alias, move_args } => {
-            let (previous, version) = registry.rollback(model, alias, move_args.note.as_deref())?;
-            let moved = MoveView { model, alias, version: Some(version), previous: Some(previous) };
-            print_move(&moved, move_args.json)
+            moves::rollback(context, &workspace, Which { model, alias }, move_args)
         }
-        Command::Unalias { model, alias, move_args } => {
-            let previous = registry.remove_alias(model, alias, move_args.note.as_deref())?;
-            print_move(&MoveView { model, alias, version: None, previous: Some(previous) }, move_args.json)
-        }
+        Command::Unalias { model, alias, move_args } => moves::unalias(&workspace, Which { model, alias }, move_args),
         Command::Get { version, output, json } => get(context, &workspace, &registry, version, output.as_ref(), *json),
     }
 }
@@ -253,9 +234,11 @@ struct Registration<'a> {
     name: &'a str,
     note: Option<&'a str>,
     alias: Option<&'a str>,
+    reason: Option<&'a str>,
 }
 
-fn register(context: &Context, registry: &Registry<'_>, words: &Registration<'_>, json: bool) -> Result<(), Failure> {
+fn register(context: &Context, workspace: &Workspace, words: &Registration<'_>, json: bool) -> Result<(), Failure> {
+    let registry = &Registry::new(workspace);
     // Before the version is made, so that a bad alias does not leave one without it.
     if let Some(alias) = words.alias {
         check_alias_name(alias)?;
@@ -266,13 +249,17 @@ fn register(context: &Context, registry: &Registry<'_>, words: &Registration<'_>
     if !registered.is_new {
         context.say(&format!("{} has this artifact of this run already", version.label()));
     }
+    let mut is_refused = false;
     if let Some(alias) = words.alias {
-        registry.set_alias(words.name, alias, version.version, words.note)?;
+        let (args, which) = (GatedArgs::new(words.note, words.reason), Which { model: words.name, alias });
+        let pointed = moves::try_point(context, workspace, EventKind::Alias, which, version.version, &args)?;
+        is_refused = pointed.is_refused();
     }
-    if json {
-        return print_json(&VersionView::new(&registry.model(words.name)?, &version));
+    match json {
+        true => print_json(&VersionView::new(&registry.model(words.name)?, &version))?,
+        false => print_line(&version.label())?,
     }
-    print_line(&version.label())
+    if is_refused { Err(Failure::Verification) } else { Ok(()) }
 }
 
 fn list(context: &Context, registry: &Registry<'_>, json: bool) -> Result<(), Failure> {
@@ -386,10 +373,17 @@ fn history(context: &Context, registry: &Registry<'_>, name: &str, json: bool) -
             event.what.clone(),
             event.commit.author.clone(),
             event.commit.id.short(),
-            event.note.as_deref().and_then(|note| note.lines().next()).unwrap_or_default().to_owned(),
+            remark(event),
         ]);
     }
     print_line(&table.render(context.colour))
+}
+
+/// What was said about an event, in a line.
+fn remark(event: &RegistryEvent) -> String {
+    let note = event.note.as_deref().and_then(|note| note.lines().next()).map(str::to_owned);
+    let overridden = event.overridden.as_ref().map(|reason| format!("the gate was overridden: {reason}"));
+    note.into_iter().chain(overridden).collect::<Vec<_>>().join("; ")
 }
 
 fn event_view(event: &RegistryEvent) -> EventView<'_> {
@@ -403,23 +397,8 @@ fn event_view(event: &RegistryEvent) -> EventView<'_> {
         alias: event.alias.as_deref(),
         previous: event.previous,
         note: event.note.as_deref(),
+        overridden: event.overridden.as_deref(),
     }
-}
-
-fn print_move(moved: &MoveView<'_>, json: bool) -> Result<(), Failure> {
-    if json {
-        return print_json(moved);
-    }
-    let MoveView { model, alias, .. } = moved;
-    print_line(&match (moved.version, moved.previous) {
-        (Some(version), Some(previous)) if version == previous => {
-            format!("{model}@{alias} points to v{version} already")
-        }
-        (Some(version), Some(previous)) => format!("{model}@{alias} -> v{version} (was v{previous})"),
-        (Some(version), None) => format!("{model}@{alias} -> v{version}"),
-        (None, Some(previous)) => format!("{model}@{alias} is removed (was v{previous})"),
-        (None, None) => format!("{model}@{alias} is removed"),
-    })
 }
 
 fn get(

@@ -5,9 +5,11 @@
 
 pub mod edit;
 mod parse;
+mod place;
 pub mod trust;
 
 pub use parse::is_plain_name;
+pub use place::{Place, place_of_element};
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

@@ -10,7 +10,8 @@ use super::http::{Call, Reply};
 use super::message::{Field, Kind, Whole, need, optional, or_default, required};
 use super::paging::Page;
 use super::versions::{self, VersionView};
-use crate::registry::{Model, ModelAbout, Registry, RegistryError};
+use crate::gate::{self, GateError};
+use crate::registry::{EventKind, Model, ModelAbout, Registry, RegistryError};
 
 /// The tag that makes a registered model a prompt.
 const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
@@ -376,7 +377,18 @@ pub(super) fn set_alias(server: &Server, call: &Call) -> Result<Reply, ApiError>
     let request = request(call)?;
     let alias = need("alias", &request.alias)?;
     let version = versions::number(&request)?;
-    server.registry().set_alias(&request.name, alias, version, None).map_err(error_of)?;
+    let guarded = gate::for_alias(&server.workspace, &request.name, alias, version).map_err(|error| match error {
+        GateError::Registry(error) => error_of(error),
+        error => ApiError::internal(&error),
+    })?;
+    if let Some(outcome) = guarded.outcome.filter(|outcome| !outcome.passed) {
+        let failed = outcome.failed().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let message = format!("{} does not pass the gate {}: {failed}", outcome.subject, outcome.gate);
+        return Err(ApiError::new(Code::PermissionDenied, message));
+    }
+    let kind = EventKind::Alias;
+    let moved = server.registry().move_alias(kind, &request.name, alias, guarded.expected, Some(version), None);
+    moved.map_err(error_of)?;
     Ok(Reply::empty())
 }
 

@@ -173,7 +173,8 @@ pub(super) fn create(server: &Server, call: &Call) -> Result<Reply, ApiError> {
         tags: request.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
         ..VersionAbout::default()
     };
-    let mut details = Details { note: description.clone(), source: Some(request.source), about: about.clone() };
+    let mut details =
+        Details { note: description.clone(), source: Some(request.source), about: about.clone(), ..Details::default() };
     let registry = server.registry();
     let registered = match registry.register_anew(&request.name, &located.artifact, &details) {
         // A description may be longer than a remark of ours.

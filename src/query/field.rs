@@ -1,10 +1,12 @@
 //! What a query can ask of a run.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 
+use super::fact::Fact;
 use super::nearest::{nearest, shown};
 use crate::run::{MetricSummary, Run, smaller_is_better};
 
@@ -16,6 +18,8 @@ pub(crate) enum Field {
     Param(String),
     Tag(String),
     Attribute(Attribute),
+    /// What only a version of the registry has.
+    Fact(Fact),
 }
 
 /// A number that a metric's points come down to.
@@ -300,6 +304,7 @@ impl Field {
         let attribute = match self {
             Self::Metric(..) => return FieldKind::Number,
             Self::Param(_) | Self::Tag(_) => return FieldKind::Text,
+            Self::Fact(fact) => return fact.kind(),
             Self::Attribute(attribute) => attribute,
         };
         match attribute {
@@ -324,6 +329,19 @@ impl Field {
         }
     }
 
+    /// The number of a metric that a version was registered with; none for other fields, and where it has no such metric.
+    pub(crate) fn of_metrics(&self, metrics: &BTreeMap<String, MetricSummary>) -> Option<Value<'static>> {
+        match self {
+            Self::Metric(key, aspect) => metrics.get(key).map(|metric| Value::Number(aspect.of(key, metric))),
+            _ => None,
+        }
+    }
+
+    /// Whether a run that has none of them is still known to have none.
+    pub(crate) fn is_of_artifacts(&self) -> bool {
+        self.kind() == FieldKind::Artifacts
+    }
+
     /// The run's value; none where it has none.
     pub(crate) fn of<'r>(&self, run: &'r Run) -> Option<Value<'r>> {
         match self {
@@ -331,6 +349,7 @@ impl Field {
             Self::Param(key) => run.params.get(key).map(|text| Value::Text(Cow::Borrowed(text))),
             Self::Tag(key) => run.tags.get(key).map(|text| Value::Text(Cow::Borrowed(text))),
             Self::Attribute(attribute) => attribute.of(run),
+            Self::Fact(_) => None,
         }
     }
 }
@@ -353,11 +372,6 @@ fn attribute(word: &str) -> Result<Field, String> {
 /// As a query spells it: what this prints, [`Field::named`] reads.
 impl fmt::Display for Field {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_alphanumeric() || "._/:-".contains(c);
-        let spelled = |group: &str, key: &str| match key.chars().all(plain) {
-            true => format!("{group}.{key}"),
-            false => format!("{group}.\"{}\"", key.replace('"', "\"\"")),
-        };
         match self {
             Self::Metric(key, Aspect::Last) => formatter.write_str(&spelled("metrics", key)),
             Self::Metric(key, aspect) => {
@@ -367,6 +381,16 @@ impl fmt::Display for Field {
             Self::Param(key) => formatter.write_str(&spelled("params", key)),
             Self::Tag(key) => formatter.write_str(&spelled("tags", key)),
             Self::Attribute(attribute) => formatter.write_str(attribute.name()),
+            Self::Fact(fact) => fact.fmt(formatter),
         }
+    }
+}
+
+/// A key of a group as a query spells it, in quotes where that is needed.
+pub(super) fn spelled(group: &str, key: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._/:-".contains(c);
+    match key.chars().all(plain) {
+        true => format!("{group}.{key}"),
+        false => format!("{group}.\"{}\"", key.replace('"', "\"\"")),
     }
 }

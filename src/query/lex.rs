@@ -27,7 +27,7 @@ pub(super) struct Token {
 }
 
 /// Longer signs before their beginnings.
-const SIGNS: [&str; 11] = ["!=", "<>", ">=", "<=", "==", "=", ">", "<", "(", ")", ","];
+const SIGNS: [&str; 15] = ["!=", "<>", ">=", "<=", "==", "=", ">", "<", "(", ")", ",", "+", "-", "*", "/"];
 
 /// Cuts a query into tokens.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, QueryError> {
@@ -96,7 +96,7 @@ impl Lexer<'_> {
                 Kind::Quantity(self.take_while(|c| c.is_alphanumeric() || "._:+-".contains(c)))
             }
             _ if first.is_alphabetic() || first == '_' => {
-                let word = self.take_while(|c| c.is_alphanumeric() || "._/:-".contains(c));
+                let word = self.take_while(|c| c.is_alphanumeric() || "._/:@-".contains(c));
                 match self.peek(0) {
                     Some(quote @ ('"' | '`')) if word.ends_with('.') => Kind::Word(word, Some(self.quoted(quote)?)),
                     _ => Kind::Word(word, None),

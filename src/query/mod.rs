@@ -9,16 +9,26 @@
 //! `OR`, `NOT`, parentheses, a bare `dirty`, lengths of time (`duration > 1h`), moments (`started > 2 days ago`), commits
 //! (`commit in main..HEAD`), artifacts (`input = data/digits`) and other numbers of a metric (`max(metrics.accuracy)`).
 //!
+//! Versions of the registry can also be asked for what only those have (`data.examples > 1000`), and the conditions of
+//! gates may compare with the version that an alias points to (`metrics.loss <= alias.production + 0.01`) and ask what
+//! others have to say (`verified`, `signed`).
+//!
 //! Architecture invariant: this module only reads, and no text makes it panic or recurse without bound.
 
+mod fact;
 mod field;
 mod lex;
 mod nearest;
 mod parse;
+mod require;
 mod sort;
 mod time;
 
+pub(crate) use fact::Fact;
 pub(crate) use field::{Aspect, Attribute, Field, Item, Value};
+pub(crate) use parse::Claim;
+pub use require::Requirement;
+pub(crate) use require::{Found, Reference, Subject, Verdict};
 pub(crate) use sort::Rank;
 pub use sort::{SortKey, sort};
 
@@ -56,6 +66,11 @@ impl Query {
         Self::parse_at(text, Timestamp::now())
     }
 
+    /// Parses a query over versions of the registry, which may also ask for what only those have.
+    pub fn parse_versions(text: &str) -> Result<Self, QueryError> {
+        parse::parse_versions(text, Timestamp::now()).map(|condition| Self { condition })
+    }
+
     /// Parses a query in which `2 days ago` is counted back from `now`.
     pub fn parse_at(text: &str, now: Timestamp) -> Result<Self, QueryError> {
         parse::parse(text, now).map(|condition| Self { condition })
@@ -88,7 +103,10 @@ fn gather<'c>(condition: &'c Condition, fields: &mut Vec<&'c Field>) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| gather(part, fields)),
         Condition::Not(inner) => gather(inner, fields),
-        Condition::Null { field, .. } | Condition::Test { field, .. } => fields.push(field),
+        Condition::Null { field, .. } | Condition::Test { field, .. } | Condition::Relative { field, .. } => {
+            fields.push(field);
+        }
+        Condition::Asked(_) => {}
     }
 }
 
@@ -102,7 +120,7 @@ fn resolve(condition: &mut Condition, repository: &Repository) -> Result<(), Git
             *commits = Arc::new(commits_in(repository, range)?);
             Ok(())
         }
-        Condition::Null { .. } | Condition::Test { .. } => Ok(()),
+        Condition::Null { .. } | Condition::Test { .. } | Condition::Asked(_) | Condition::Relative { .. } => Ok(()),
     }
 }
 
@@ -130,6 +148,8 @@ fn holds<'v>(condition: &Condition, value_of: &mut dyn FnMut(&Field) -> Option<V
         Condition::Null { field, negated } => value_of(field).is_none_or(|value| value.is_null()) != *negated,
         // As in SQL, nothing is known of a value that is not there: only `IS NULL` is true of it.
         Condition::Test { field, test } => value_of(field).is_some_and(|value| test_holds(test, &value)),
+        // Only gates have these, which are judged in another way.
+        Condition::Asked(_) | Condition::Relative { .. } => false,
     }
 }
 
@@ -193,7 +213,7 @@ impl Item<'_> {
 
 impl Operator {
     /// Whether the operator holds for two values that compare so; NaN compares with nothing and differs from all.
-    fn holds(self, ordering: Option<Ordering>) -> bool {
+    pub(super) fn holds(self, ordering: Option<Ordering>) -> bool {
         match self {
             Self::Equal => ordering == Some(Ordering::Equal),
             Self::Different => ordering != Some(Ordering::Equal),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::QueryError;
+use super::fact::Fact;
 use super::field::{Aspect, Attribute, Field, FieldKind};
 use super::lex::{Kind, Token, tokens};
 use super::nearest::{nearest, shown as shown_word};
@@ -22,8 +23,83 @@ pub(super) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Null { field: Field, negated: bool },
-    Test { field: Field, test: Test },
+    Null {
+        field: Field,
+        negated: bool,
+    },
+    Test {
+        field: Field,
+        test: Test,
+    },
+    /// `verified`, in gates.
+    Asked(Claim),
+    /// `metrics.x >= alias.production - 0.005`, in gates.
+    Relative {
+        field: Field,
+        operator: Operator,
+        reference: Reference,
+    },
+}
+
+/// What somebody else has to say of a version, in a word of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// All of it is as it was registered.
+    Verified,
+    /// Somebody who is trusted signed it.
+    Signed,
+}
+
+impl Claim {
+    const ALL: [Self; 2] = [Self::Verified, Self::Signed];
+
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+/// The same field of the version that an alias points to, changed by a constant.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reference {
+    /// `production`, or `digits@production`.
+    pub(super) alias: String,
+    pub(super) change: Option<(Arithmetic, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Plus,
+    Minus,
+    Times,
+    Over,
+}
+
+impl Reference {
+    /// The number that something is compared with, given the field's value.
+    pub(super) fn of(&self, value: f64) -> f64 {
+        match self.change {
+            None => value,
+            Some((Arithmetic::Plus, by)) => value + by,
+            Some((Arithmetic::Minus, by)) => value - by,
+            Some((Arithmetic::Times, by)) => value * by,
+            Some((Arithmetic::Over, by)) => value / by,
+        }
+    }
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// What runs have.
+    Runs,
+    /// What versions have too.
+    Versions,
+    /// That, and what only gates ask.
+    Gates,
 }
 
 /// What a field's value is compared with.
@@ -86,9 +162,23 @@ impl Operator {
     }
 }
 
-/// Parses a whole query.
+/// Parses a whole query over runs.
 pub(super) fn parse(text: &str, now: Timestamp) -> Result<Condition, QueryError> {
-    let mut parser = Parser::new(text, now)?;
+    parse_by(text, now, Rules::Runs)
+}
+
+/// Parses a whole query over versions of the registry.
+pub(super) fn parse_versions(text: &str, now: Timestamp) -> Result<Condition, QueryError> {
+    parse_by(text, now, Rules::Versions)
+}
+
+/// Parses the condition of a gate.
+pub(super) fn parse_gate(text: &str, now: Timestamp) -> Result<Condition, QueryError> {
+    parse_by(text, now, Rules::Gates)
+}
+
+fn parse_by(text: &str, now: Timestamp, rules: Rules) -> Result<Condition, QueryError> {
+    let mut parser = Parser::new(text, now, rules)?;
     if parser.tokens.is_empty() {
         return Ok(Condition::All(Vec::new()));
     }
@@ -101,7 +191,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Condition, QueryError>
 
 /// Parses `metrics.loss`, `metrics.loss desc` or `metrics.loss asc`; the second value says whether it is `desc`.
 pub(super) fn parse_sort_key(text: &str) -> Result<(Field, Option<bool>), QueryError> {
-    let mut parser = Parser::new(text, Timestamp::UNIX_EPOCH)?;
+    let mut parser = Parser::new(text, Timestamp::UNIX_EPOCH, Rules::Runs)?;
     let field = parser.field()?;
     let direction = if parser.word("desc") {
         Some(true)
@@ -122,11 +212,12 @@ struct Parser {
     /// The column after the last character.
     end: usize,
     now: Timestamp,
+    rules: Rules,
 }
 
 impl Parser {
-    fn new(text: &str, now: Timestamp) -> Result<Self, QueryError> {
-        Ok(Self { tokens: tokens(text)?, at: 0, end: text.chars().count() + 1, now })
+    fn new(text: &str, now: Timestamp, rules: Rules) -> Result<Self, QueryError> {
+        Ok(Self { tokens: tokens(text)?, at: 0, end: text.chars().count() + 1, now, rules })
     }
 
     fn peek(&self) -> Option<&Token> {
@@ -210,9 +301,87 @@ impl Parser {
         if let Some(aspect) = Aspect::named(word).filter(|_| is_call && quoted.is_none()) {
             return self.aspect(aspect);
         }
-        let field = Field::named(word, quoted.as_deref()).map_err(|problem| self.fail(*column, problem))?;
+        let fact = match self.rules {
+            Rules::Runs => None,
+            Rules::Versions | Rules::Gates => Fact::named(word, quoted.as_deref()),
+        };
+        let field = match fact {
+            Some(fact) => Ok(Field::Fact(fact)),
+            None => Field::named(word, quoted.as_deref()).map_err(|problem| self.near_claim(word).unwrap_or(problem)),
+        };
+        let field = field.map_err(|problem| self.fail(*column, problem))?;
         self.at += 1;
         Ok(field)
+    }
+
+    /// What to say of a word that looks like one of those that only gates have.
+    fn near_claim(&self, word: &str) -> Option<String> {
+        let near = nearest(word, &Claim::ALL.map(Claim::as_str)).filter(|_| self.rules == Rules::Gates)?;
+        Some(format!("there is no attribute `{}`, did you mean `{near}`,", shown_word(word)))
+    }
+
+    /// `verified`, or `verified = true`.
+    fn claim(&mut self) -> Result<Option<Condition>, QueryError> {
+        if self.rules != Rules::Gates {
+            return Ok(None);
+        }
+        let Some(claim) = Claim::ALL.into_iter().find(|claim| self.is_word(0, claim.as_str())) else { return Ok(None) };
+        self.at += 1;
+        let column = self.column();
+        let Some(operator) = self.operator() else { return Ok(Some(Condition::Asked(claim))) };
+        if !operator.is_equality() {
+            let problem = format!("`{}` can only be compared with `=` and `!=`", claim.as_str());
+            return Err(self.fail(column, problem));
+        }
+        let is_wanted = self.truth(claim.as_str())? == (operator == Operator::Equal);
+        let asked = Condition::Asked(claim);
+        Ok(Some(if is_wanted { asked } else { Condition::Not(Box::new(asked)) }))
+    }
+
+    /// `alias.production - 0.005`, where a gate has that in place of a number.
+    fn reference(&mut self) -> Result<Option<Reference>, QueryError> {
+        let alias = match self.peek() {
+            Some(Token { kind: Kind::Word(word, quoted), .. }) if self.rules == Rules::Gates => {
+                let beginning = word.get(..6).filter(|beginning| beginning.eq_ignore_ascii_case("alias."));
+                beginning.map(|_| format!("{}{}", &word[6..], quoted.as_deref().unwrap_or_default()))
+            }
+            _ => None,
+        };
+        let Some(alias) = alias else { return Ok(None) };
+        if alias.is_empty() {
+            return Err(self.fail(self.column(), "`alias.` needs the name of an alias after the point"));
+        }
+        self.at += 1;
+        Ok(Some(Reference { alias, change: self.change()? }))
+    }
+
+    /// A sign and a number, also where they stand together.
+    fn change(&mut self) -> Result<Option<(Arithmetic, f64)>, QueryError> {
+        let sign = match self.peek() {
+            Some(Token { kind: Kind::Quantity(text), .. }) if text.starts_with(['+', '-']) => {
+                match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => {
+                        self.at += 1;
+                        return Ok(Some((Arithmetic::Plus, number)));
+                    }
+                    _ => return Err(self.expected("a number")),
+                }
+            }
+            Some(Token { kind: Kind::Sign("+"), .. }) => Arithmetic::Plus,
+            Some(Token { kind: Kind::Sign("-"), .. }) => Arithmetic::Minus,
+            Some(Token { kind: Kind::Sign("*"), .. }) => Arithmetic::Times,
+            Some(Token { kind: Kind::Sign("/"), .. }) => Arithmetic::Over,
+            _ => return Ok(None),
+        };
+        self.at += 1;
+        let number = match self.peek() {
+            Some(Token { kind: Kind::Quantity(text), .. }) => text.parse::<f64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| number.is_finite() && (sign != Arithmetic::Over || *number != 0.0));
+        let number = number.ok_or_else(|| self.expected("a number"))?;
+        self.at += 1;
+        Ok(Some((sign, number)))
     }
 
     /// `max(metrics.x)`, from the word on.
@@ -232,6 +401,9 @@ impl Parser {
     }
 
     fn comparison(&mut self) -> Result<Condition, QueryError> {
+        if let Some(claim) = self.claim()? {
+            return Ok(claim);
+        }
         let field = self.field()?;
         let column = self.column();
         if self.word("is") {
@@ -253,6 +425,13 @@ impl Parser {
             let pattern = self.text(&field)?;
             Test::Like { pattern, ignore_case, negated }
         } else if let Some(operator) = self.operator() {
+            let place = self.column();
+            if let Some(reference) = self.reference()? {
+                return match field.kind() {
+                    FieldKind::Number | FieldKind::Seconds => Ok(Condition::Relative { field, operator, reference }),
+                    _ => Err(self.fail(place, format!("`{field}` is not a number, as what an alias has must be"))),
+                };
+            }
             self.value(&field, operator, column)?
         } else if field.kind() == FieldKind::Truth {
             Test::Truth(true)
@@ -283,7 +462,7 @@ impl Parser {
             FieldKind::Moment => Test::Moment(operator, self.moment(field)?),
             FieldKind::Truth => {
                 only_equality()?;
-                Test::Truth(self.truth(field)? == (operator == Operator::Equal))
+                Test::Truth(self.truth(&field.to_string())? == (operator == Operator::Equal))
             }
             FieldKind::Status => {
                 only_equality()?;
@@ -374,7 +553,7 @@ impl Parser {
         Ok(time)
     }
 
-    fn truth(&mut self, field: &Field) -> Result<bool, QueryError> {
+    fn truth(&mut self, field: &str) -> Result<bool, QueryError> {
         let truth = match self.peek() {
             Some(Token { kind: Kind::Word(text, None) | Kind::Text(text) | Kind::Quantity(text), .. }) => {
                 match text.to_ascii_lowercase().as_str() {

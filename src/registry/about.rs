@@ -39,6 +39,9 @@ pub struct VersionAbout {
     /// A description that takes the place of the remark the version was registered with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Why it is not to be used any more; none where it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<String>,
     /// The stage of MLflow's older clients: `Staging`, `Production` or `Archived`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,

@@ -1,5 +1,6 @@
 //! Changes of the registry, each one commit.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,10 +10,10 @@ use crate::id::CommitId;
 use crate::run::{Run, Runs, producer_of};
 
 use super::describe::version_edit;
-use super::events::{AliasChange, EventKind, register_message};
+use super::events::{AliasChange, EventKind, Override, register_message};
 use super::names::{MAX_VERSION, check_alias_name, check_model_name};
 use super::tree::{Tree, alias_path, version_path};
-use super::{Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version, VersionAbout};
+use super::{DataFacts, Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version, VersionAbout};
 
 /// Bytes a remark may have.
 const MAX_NOTE: usize = 16 * 1024;
@@ -35,8 +36,31 @@ pub struct Details {
     pub note: Option<String>,
     /// Where it comes from, as a URI.
     pub source: Option<String>,
+    /// What is known of its data.
+    pub data: Option<DataFacts>,
+    /// What the user said of the artifact.
+    pub meta: BTreeMap<String, String>,
     /// What may change later.
     pub about: VersionAbout,
+}
+
+/// A move of an alias.
+#[derive(Debug, Clone, Copy)]
+pub struct AliasMove<'a> {
+    /// What kind of move it is.
+    pub kind: EventKind,
+    /// The model.
+    pub model: &'a str,
+    /// The alias.
+    pub alias: &'a str,
+    /// Where the caller has seen it.
+    pub expected: Option<u64>,
+    /// Where it is to point to; none removes it.
+    pub version: Option<u64>,
+    /// A remark.
+    pub note: Option<&'a str>,
+    /// Why a gate is passed by.
+    pub overridden: Option<&'a Override>,
 }
 
 /// A commit that a change wants.
@@ -92,6 +116,8 @@ impl Registry<'_> {
             by: format!("{} <{}>", identity.name, identity.email),
             note: note.map(str::to_owned),
             source: details.source.clone(),
+            data: details.data.clone(),
+            meta: details.meta.clone(),
             metrics: run.as_ref().map(|run| run.metrics.clone()).unwrap_or_default(),
         };
         let run_name = run.as_ref().map(|run| run.name.as_str());
@@ -195,9 +221,16 @@ impl Registry<'_> {
         version: Option<u64>,
         note: Option<&str>,
     ) -> Result<Option<u64>, RegistryError> {
+        self.move_alias_by(&AliasMove { kind, model, alias, expected, version, note, overridden: None })
+    }
+
+    /// The same, also past a gate that stays shut, which the history tells.
+    pub fn move_alias_by(&self, wanted: &AliasMove<'_>) -> Result<Option<u64>, RegistryError> {
+        let AliasMove { kind, model, alias, expected, version, note, overridden } = *wanted;
         check_model_name(model)?;
         check_alias_name(alias)?;
         let note = check_note(note)?;
+        check_note(overridden.map(|overridden| overridden.reason.as_str()))?;
         self.change(&mut |tree| {
             let Some(tree) = tree else {
                 return Err(RegistryError::NoModel { model: model.to_owned(), known: Vec::new() });
@@ -216,7 +249,7 @@ impl Registry<'_> {
                 return Err(no_version(&present, version));
             }
             let content = version.map(|version| format!("v{version}\n").into_bytes());
-            let message = AliasChange { kind, model, alias, version, previous: now, note }.message();
+            let message = AliasChange { kind, model, alias, version, previous: now, note, overridden }.message();
             Ok(Some(Wanted { edits: vec![TreeEdit { path: alias_path(model, alias), content }], message }))
         })?;
         Ok(expected)

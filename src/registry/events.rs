@@ -86,6 +86,17 @@ pub struct RegistryEvent {
     pub renamed_from: Option<String>,
     /// Why, if the person said so.
     pub note: Option<String>,
+    /// Why a gate that stayed shut was passed by all the same.
+    pub overridden: Option<String>,
+}
+
+/// Why a gate is passed by although it stays shut, and what of it does not hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Override {
+    /// Why.
+    pub reason: String,
+    /// The conditions that do not hold, with what was found.
+    pub failed: Vec<String>,
 }
 
 /// A change of an alias, about to be committed.
@@ -97,6 +108,7 @@ pub(super) struct AliasChange<'a> {
     pub(super) version: Option<u64>,
     pub(super) previous: Option<u64>,
     pub(super) note: Option<&'a str>,
+    pub(super) overridden: Option<&'a Override>,
 }
 
 impl AliasChange<'_> {
@@ -123,8 +135,22 @@ impl AliasChange<'_> {
         };
         trailer("Git-ML-Version", self.version);
         trailer("Git-ML-Previous", self.previous);
+        if let Some(Override { reason, failed }) = self.overridden {
+            text += &format!("Git-ML-Override: {}\n", in_a_line(reason));
+            for condition in failed {
+                text += &format!("Git-ML-Failed: {}\n", in_a_line(condition));
+            }
+        }
         text
     }
+}
+
+/// Text as the value of a trailer, which is one line.
+fn in_a_line(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A change of a model as a whole, or of what is said about it, about to be committed.
@@ -234,8 +260,9 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
         remark = remark.rsplit_once("\n\n").map(|(remark, _)| remark).unwrap_or_default();
     }
     let note = Some(remark.trim()).filter(|remark| !remark.is_empty()).map(str::to_owned);
+    let overridden = find("Git-ML-Override").map(str::to_owned);
     let (model, alias, renamed_from) = (model.to_owned(), alias.map(str::to_owned), from.map(str::to_owned));
-    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, renamed_from, note })
+    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, renamed_from, note, overridden })
 }
 
 #[cfg(test)]
@@ -256,7 +283,7 @@ mod tests {
 
     fn change<'a>(kind: EventKind, note: Option<&'a str>) -> AliasChange<'a> {
         let version = (kind != EventKind::Unalias).then_some(3);
-        AliasChange { kind, model: "digits", alias: "production", version, previous: Some(2), note }
+        AliasChange { kind, model: "digits", alias: "production", version, previous: Some(2), note, overridden: None }
     }
 
     #[test]
@@ -280,6 +307,31 @@ mod tests {
                 assert_eq!((event.model.as_str(), event.alias.as_deref()), ("digits", Some("production")));
             }
         }
+    }
+
+    #[test]
+    fn a_gate_that_was_passed_by_is_told() {
+        let overridden = Override {
+            reason: "the test set\nwas wrong".to_owned(),
+            failed: vec!["metrics.a >= 0.9: metrics.a is 0.5 (digits@v3)".to_owned(), "signed".to_owned()],
+        };
+        let change = AliasChange { overridden: Some(&overridden), ..change(EventKind::Promote, Some("now")) };
+        insta::assert_snapshot!(change.message(), @r"
+        digits: production -> v3 (was v2)
+
+        now
+
+        Git-ML-Event: promote
+        Git-ML-Model: digits
+        Git-ML-Alias: production
+        Git-ML-Version: 3
+        Git-ML-Previous: 2
+        Git-ML-Override: the test set was wrong
+        Git-ML-Failed: metrics.a >= 0.9: metrics.a is 0.5 (digits@v3)
+        Git-ML-Failed: signed
+        ");
+        let event = parse(commit(change.message())).unwrap();
+        assert_eq!((event.overridden.as_deref(), event.note.as_deref()), (Some("the test set was wrong"), Some("now")));
     }
 
     #[test]
@@ -312,6 +364,8 @@ mod tests {
             by: String::new(),
             note: Some("first good one".to_owned()),
             source: None,
+            data: None,
+            meta: std::collections::BTreeMap::new(),
             metrics: [("test_accuracy".to_owned(), summary), ("system.cpu".to_owned(), summary)].into(),
         };
         let message = register_message(&version, Some("brave-otter-12"));

@@ -4,6 +4,7 @@
 
 mod about;
 mod change;
+mod data;
 mod describe;
 mod events;
 mod names;
@@ -12,8 +13,9 @@ mod tree;
 mod version;
 
 pub use about::{ModelAbout, VersionAbout};
-pub use change::{Details, Registered};
-pub use events::{EventKind, RegistryEvent};
+pub use change::{AliasMove, Details, Registered};
+pub use data::{DataFacts, DataValue};
+pub use events::{EventKind, Override, RegistryEvent};
 pub use names::{check_alias_name, check_model_name, parse_version};
 pub use tree::Survey;
 pub use version::{Model, Version};

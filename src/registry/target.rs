@@ -135,6 +135,12 @@ fn bad(target: &str, problem: &str) -> RegistryError {
     RegistryError::BadTarget { target: escape(target), problem: problem.to_owned(), nearest: Vec::new() }
 }
 
+impl From<Version> for Resolved {
+    fn from(version: Version) -> Self {
+        of_version(&version.label(), version)
+    }
+}
+
 fn of_version(target: &str, version: Version) -> Resolved {
     Resolved {
         target: target.to_owned(),

@@ -348,7 +348,7 @@ fn mlflow_makes_a_new_version_of_the_same_artifact() {
     let fixture = Fixture::with_versions(1);
     let registry = fixture.registry();
     let about = VersionAbout { logged_model: Some("m-1".to_owned()), ..VersionAbout::default() };
-    let details = Details { note: None, source: Some("models:/m-1".to_owned()), about };
+    let details = Details { source: Some("models:/m-1".to_owned()), about, ..Details::default() };
     let registered = registry.register_anew("digits", &fixture.artifact("1"), &details).unwrap();
     assert_eq!((registered.version.version, registered.is_new), (2, true));
     let (model, version) = registry.version("digits@v2").unwrap();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::run::MetricSummary;
 
-use super::{ModelAbout, VersionAbout};
+use super::{DataFacts, ModelAbout, VersionAbout};
 
 /// One version of a model: what `<model>/versions/<n>.toml` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,12 @@ pub struct Version {
     /// Where MLflow's client said that it comes from, as a URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What was known of its data at that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataFacts>,
+    /// What the user said of the artifact at that moment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
     /// The run's metrics at that moment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, MetricSummary>,
@@ -148,6 +154,12 @@ mod tests {
             by: "Ada <ada@example.org>".to_owned(),
             note: Some("two\nlines, \"quoted\"".to_owned()),
             source: Some("runs:/0101/model".to_owned()),
+            data: Some(DataFacts {
+                format: "idx".to_owned(),
+                splits: [("test".to_owned(), 3)].into(),
+                ..DataFacts::default()
+            }),
+            meta: BTreeMap::from([("a key".to_owned(), "x".to_owned())]),
             metrics: BTreeMap::from([("val loss/é".to_owned(), summary)]),
         }
     }

@@ -186,6 +186,8 @@ fn version(model: &str, number: u64, index: usize) -> Version {
         by: "Ada Lovelace <ada@example.com>".to_owned(),
         note: (number == 2).then(|| "smaller learning rate".to_owned()),
         source: None,
+        data: None,
+        meta: BTreeMap::new(),
     }
 }
 
@@ -228,6 +230,7 @@ fn event(what: &str, minutes: i64) -> RegistryEvent {
         previous: None,
         renamed_from: None,
         note: None,
+        overridden: None,
     }
 }
 

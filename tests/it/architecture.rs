@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["query", "registry", "train"],
     &["catalog", "init", "reach", "reproduce", "share", "import", "export"],
     &["verify"],
+    &["gate"],
     &["hooks", "mlflow", "tui", "upkeep"],
     &["cli"],
     &["faults"],

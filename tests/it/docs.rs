@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use git_ml::config::Config;
+use git_ml::query::Requirement;
 use git_ml::train::Recipe;
 
 #[test]
 fn the_recipes_in_the_documentation_are_valid() {
-    let mut native = 0;
+    let (mut native, mut conditions) = (0, 0);
     let pages = ["ml-toml", "data", "training", "models", "logging", "sharing"];
     for page in pages.map(|page| format!("docs/{page}.md")) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&page);
@@ -16,13 +17,17 @@ fn the_recipes_in_the_documentation_are_valid() {
         assert!(!blocks.is_empty(), "{page} shows no recipe");
         for block in blocks {
             let config = Config::parse(block, &path).unwrap_or_else(|error| panic!("{error}:\n{block}"));
+            for condition in config.gates.values().flat_map(|gate| &gate.require) {
+                Requirement::parse(condition).unwrap_or_else(|error| panic!("{error}: {condition}"));
+                conditions += 1;
+            }
             for experiment in config.experiments.values().filter(|experiment| experiment.command.is_none()) {
                 Recipe::new(experiment, &[]).unwrap_or_else(|error| panic!("{error}:\n{block}"));
                 native += 1;
             }
         }
     }
-    assert!(native > 4, "{native}");
+    assert!(native > 4 && conditions > 4, "{native}, {conditions}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod diff;
 mod docs;
 mod export;
 mod fsck;
+mod gates;
 mod gc;
 mod giftless;
 mod hooks;

@@ -1,0 +1,3 @@
+//! What `git ml model` and `git ml dataset` do.
+
+pub(super) mod moves;
