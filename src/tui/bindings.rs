@@ -5,7 +5,8 @@ use ratatui::crossterm::event::KeyCode::{
 };
 
 use super::keys::Scope::{
-    self, Anywhere, Artifacts, Compare, Confirm, Help, Palette, Picker, Registry, Run, Runs, Sweeps, Typing,
+    self, Anywhere, Artifacts, Charts, Compare, CompareRows, Confirm, Help, Palette, Picker, Registry, Run, Runs,
+    Sweeps, Typing,
 };
 use super::keys::{Binding, Command, Key, control, key, named, named_control};
 
@@ -45,9 +46,32 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Run, &[key('N')], Command::Note, None, "write a note on the run"),
     bind(Run, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),
 
-    bind(Compare, &[key('u')], Command::UnmarkAll, Some("unmark all"), "unmark all runs"),
-    bind(Compare, &[named(Tab)], Command::NextView, None, "go to the next view"),
-    bind(Compare, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
+    bind(Charts, &[named(Enter)], Command::Open, Some("fill"), "let the chart fill the area, or show all of them"),
+    bind(Charts, &[named(Left), key('h')], Command::Left, None, "the chart at the left; the crosshair to the point before"),
+    bind(Charts, &[named(Right), key('l')], Command::Right, None, "the chart at the right; the crosshair to the next point"),
+    bind(Charts, &[key('v')], Command::ChartCrosshair, Some("values"), "show a crosshair with the values of all lines, or hide it"),
+    bind(Charts, &[key('+'), key('=')], Command::ChartZoomIn, Some("zoom"), "zoom in; the wheel does, and a drag over what to see"),
+    bind(Charts, &[key('-')], Command::ChartZoomOut, None, "zoom out"),
+    bind(Charts, &[key('<'), key(',')], Command::ChartPanLeft, None, "move what is seen to the left"),
+    bind(Charts, &[key('>'), key('.')], Command::ChartPanRight, None, "move what is seen to the right"),
+    bind(Charts, &[key('0')], Command::ChartReset, None, "show all of the axes again"),
+    bind(Charts, &[key('x')], Command::ChartAxis, Some("x axis"), "by step, by time since the start, by the clock, by epoch"),
+    bind(Charts, &[key('X')], Command::ChartLogX, None, "a logarithmic horizontal axis, or a linear one"),
+    bind(Charts, &[key('y')], Command::ChartLogY, Some("log y"), "a logarithmic vertical axis, or a linear one"),
+    bind(Charts, &[key('Y')], Command::ChartOutliers, None, "leave out the values furthest out, or show all"),
+    bind(Charts, &[key('s')], Command::ChartSmoother, Some("smooth"), "smooth the lines more"),
+    bind(Charts, &[key('S')], Command::ChartRougher, None, "smooth the lines less"),
+    bind(Charts, &[key('t')], Command::ChartTogether, None, "training and validation in one chart, or in two"),
+
+    bind(CompareRows, &[named(Left), key('h')], Command::Left, None, "to the left"),
+    bind(CompareRows, &[named(Right), key('l')], Command::Right, None, "to the right"),
+    bind(CompareRows, &[key('a')], Command::ShowSame, Some("all"), "show also what is the same, or only what differs"),
+
+    bind(Compare, &[named(Tab)], Command::NextPane, Some("next pane"), "go to the next pane"),
+    bind(Compare, &[named(BackTab)], Command::PreviousPane, None, "go to the pane before"),
+    bind(Compare, &[key('n'), key('J')], Command::NextRun, Some("next run"), "compare the first run with the next one"),
+    bind(Compare, &[key('p'), key('K')], Command::PreviousRun, None, "compare the first run with the one before"),
+    bind(Compare, &[key('u')], Command::UnmarkAll, None, "unmark all runs"),
     bind(Compare, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),
 
     bind(Registry, &[named(Enter)], Command::Open, Some("open"), "go to the versions; open a version's run"),

@@ -55,6 +55,20 @@ pub(super) enum Command {
     InputRight,
     InputStart,
     InputEnd,
+    ChartAxis,
+    ChartLogX,
+    ChartLogY,
+    ChartOutliers,
+    ChartSmoother,
+    ChartRougher,
+    ChartTogether,
+    ChartZoomIn,
+    ChartZoomOut,
+    ChartPanLeft,
+    ChartPanRight,
+    ChartReset,
+    ChartCrosshair,
+    ShowSame,
 }
 
 /// Where a key means something.
@@ -68,6 +82,12 @@ pub(super) enum Scope {
     Run,
     /// Among runs side by side.
     Compare,
+    /// In a table or a list of the comparison.
+    CompareRows,
+    /// In the charts of the comparison.
+    CompareCharts,
+    /// In charts, wherever they are.
+    Charts,
     /// In the registry.
     Registry,
     /// Among the artifacts.
@@ -88,10 +108,13 @@ pub(super) enum Scope {
 
 impl Scope {
     /// All of them, as the help shows them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Runs,
         Self::Run,
+        Self::Charts,
         Self::Compare,
+        Self::CompareRows,
+        Self::CompareCharts,
         Self::Registry,
         Self::Artifacts,
         Self::Sweeps,
@@ -110,6 +133,9 @@ impl Scope {
             Self::Runs => "Runs",
             Self::Run => "One run",
             Self::Compare => "Compare",
+            Self::CompareRows => "Compare: tables and lists",
+            Self::CompareCharts => "Compare: charts",
+            Self::Charts => "Charts",
             Self::Registry => "Registry",
             Self::Artifacts => "Artifacts",
             Self::Sweeps => "Sweeps",
@@ -128,6 +154,9 @@ impl Scope {
             Self::Runs => &[Self::Runs, Self::Anywhere],
             Self::Run => &[Self::Run, Self::Anywhere],
             Self::Compare => &[Self::Compare, Self::Anywhere],
+            Self::CompareRows => &[Self::CompareRows, Self::Compare, Self::Anywhere],
+            Self::CompareCharts => &[Self::Charts, Self::Compare, Self::Anywhere],
+            Self::Charts => &[Self::Charts, Self::Anywhere],
             Self::Registry => &[Self::Registry, Self::Anywhere],
             Self::Artifacts => &[Self::Artifacts, Self::Anywhere],
             Self::Sweeps => &[Self::Sweeps, Self::Anywhere],

@@ -6,6 +6,7 @@
 mod app;
 mod bindings;
 mod braille;
+mod chart;
 mod context;
 mod effects;
 #[cfg(test)]

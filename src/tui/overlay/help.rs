@@ -58,9 +58,10 @@ impl Help {
     }
 
     fn sections(&self) -> Vec<Scope> {
-        let rest = Scope::ALL.into_iter().filter(|scope| *scope != self.scope && *scope != Scope::Anywhere);
+        let here = self.scope.chain().iter().copied();
+        let rest = Scope::ALL.into_iter().filter(|scope| !self.scope.chain().contains(scope));
         let has_keys = |scope: &Scope| BINDINGS.iter().any(|line| line.scope == *scope && !line.keys.is_empty());
-        [self.scope, Scope::Anywhere].into_iter().chain(rest).filter(has_keys).collect()
+        here.chain(rest).filter(has_keys).collect()
     }
 
     /// The sections in one column, or in two where there is room.

@@ -1,0 +1,175 @@
+//! The points of a run made ready for charts, away from the keyboard's thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::run::{Point, Series};
+
+use super::extremes::Values;
+
+/// One metric of one run, in the order of its steps.
+#[derive(Debug)]
+pub(in crate::tui) struct Track {
+    steps: Vec<f64>,
+    /// Seconds since 1970.
+    times: Vec<f64>,
+    values: Arc<Values>,
+    /// The value that was logged last.
+    pub(super) last: f64,
+    is_in_order_of_time: bool,
+}
+
+/// The metrics of a run.
+#[derive(Debug, Default, Clone)]
+pub(in crate::tui) struct Tracks {
+    pub(super) metrics: BTreeMap<String, Arc<Track>>,
+}
+
+/// Sorts a run's points and finds their extremes.
+pub(in crate::tui) fn tracks(series: Series) -> Tracks {
+    let some = series.into_iter().filter(|(_, points)| !points.is_empty());
+    Tracks { metrics: some.map(|(metric, points)| (metric, Arc::new(Track::new(&points)))).collect() }
+}
+
+impl Tracks {
+    /// Metrics that were logged once, which makes no line.
+    pub(in crate::tui) fn singles(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.metrics.iter().filter(|(_, track)| track.len() == 1).map(|(metric, track)| (metric.as_str(), track.last))
+    }
+
+    /// These tracks, where a metric has not changed as the very one that was there before: what was made of it holds.
+    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
+        for (metric, track) in &mut self.metrics {
+            let old = before.and_then(|before| before.metrics.get(metric));
+            if let Some(old) = old.filter(|old| old.is_same(track)) {
+                *track = old.clone();
+            }
+        }
+        self
+    }
+}
+
+fn seconds(point: &Point) -> f64 {
+    point.time.as_second() as f64 + f64::from(point.time.subsec_nanosecond()) * 1e-9
+}
+
+impl Track {
+    fn new(points: &[Point]) -> Self {
+        let sorted;
+        let in_order = if points.is_sorted_by_key(|point| point.step) {
+            points
+        } else {
+            let mut copy = points.to_vec();
+            copy.sort_by_key(|point| point.step);
+            sorted = copy;
+            &sorted
+        };
+        let times: Vec<f64> = in_order.iter().map(seconds).collect();
+        Self {
+            steps: in_order.iter().map(|point| point.step as f64).collect(),
+            is_in_order_of_time: times.is_sorted(),
+            times,
+            values: Arc::new(Values::new(in_order.iter().map(|point| point.value).collect())),
+            last: points.last().map_or(f64::NAN, |point| point.value),
+        }
+    }
+
+    /// How many points there are.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// A log only grows, so that tracks of the same length are the same; the last point is looked at for those that
+    /// were made anew.
+    fn is_same(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self.times.last() == other.times.last()
+            && self.last.total_cmp(&other.last).is_eq()
+            && self.steps.first() == other.steps.first()
+    }
+
+    /// Places along the step axis, in order.
+    pub(super) fn by_step(&self) -> (Vec<f64>, Arc<Values>) {
+        (self.steps.clone(), self.values.clone())
+    }
+
+    /// Places along an axis of time in seconds after `origin`, in order.
+    pub(super) fn by_time(&self, origin: f64) -> (Vec<f64>, Arc<Values>) {
+        let places = self.times.iter().map(|time| time - origin).collect();
+        if self.is_in_order_of_time { (places, self.values.clone()) } else { in_order(places, &self.values) }
+    }
+
+    /// Places along an axis of another metric's values, in order: the one that was logged at the point's step, or at the
+    /// last step before it. Points before its first value are left out.
+    pub(super) fn by_metric(&self, other: &Self) -> (Vec<f64>, Arc<Values>) {
+        let (mut places, mut values) = (Vec::new(), Vec::new());
+        let mut next = 0;
+        let marks = other.values.as_slice();
+        for (step, value) in self.steps.iter().zip(self.values.as_slice()) {
+            while other.steps.get(next).is_some_and(|mark| mark <= step) {
+                next += 1;
+            }
+            let Some(place) = next.checked_sub(1).and_then(|index| marks.get(index)).filter(|mark| mark.is_finite())
+            else {
+                continue;
+            };
+            places.push(*place);
+            values.push(*value);
+        }
+        let values = Values::new(values);
+        if places.is_sorted() { (places, Arc::new(values)) } else { in_order(places, &values) }
+    }
+}
+
+/// Places and their values in the order of the places.
+fn in_order(places: Vec<f64>, values: &Values) -> (Vec<f64>, Arc<Values>) {
+    let mut pairs: Vec<(f64, f64)> = places.into_iter().zip(values.as_slice().iter().copied()).collect();
+    pairs.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (places, values) = pairs.into_iter().unzip();
+    (places, Arc::new(Values::new(values)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn point(step: i64, second: i64, value: f64) -> Point {
+        Point { step, time: Timestamp::from_second(second).unwrap(), value }
+    }
+
+    fn pairs((places, values): (Vec<f64>, Arc<Values>)) -> Vec<(f64, f64)> {
+        places.into_iter().zip(values.as_slice().iter().copied()).collect()
+    }
+
+    #[test]
+    fn points_are_in_the_order_of_each_axis() {
+        let track = Track::new(&[point(2, 10, 0.2), point(1, 20, 0.1), point(3, 30, 0.3)]);
+        assert_eq!(pairs(track.by_step()), [(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]);
+        assert_eq!(pairs(track.by_time(10.0)), [(0.0, 0.2), (10.0, 0.1), (20.0, 0.3)]);
+        assert_eq!(track.last, 0.3);
+    }
+
+    #[test]
+    fn epochs_come_from_the_metric_of_that_name() {
+        let epochs = Track::new(&[point(10, 0, 1.0), point(20, 0, 2.0)]);
+        let loss = Track::new(&[point(5, 0, 9.0), point(10, 0, 5.0), point(15, 0, 4.0), point(25, 0, 3.0)]);
+        assert_eq!(pairs(loss.by_metric(&epochs)), [(1.0, 5.0), (1.0, 4.0), (2.0, 3.0)]);
+        let back = Track::new(&[point(10, 0, 2.0), point(20, 0, 1.0)]);
+        assert_eq!(pairs(loss.by_metric(&back)), [(1.0, 3.0), (2.0, 5.0), (2.0, 4.0)]);
+    }
+
+    #[test]
+    fn what_did_not_change_stays_the_very_same() {
+        let series = |points: i64| -> Series {
+            let line = (0..points).map(|step| point(step, step, step as f64)).collect();
+            BTreeMap::from([("grows".to_owned(), line), ("rests".to_owned(), vec![point(0, 0, 1.0)])])
+        };
+        let before = tracks(series(3));
+        let after = tracks(series(4)).after(Some(&before));
+        assert!(Arc::ptr_eq(&before.metrics["rests"], &after.metrics["rests"]));
+        assert!(!Arc::ptr_eq(&before.metrics["grows"], &after.metrics["grows"]));
+        assert_eq!(after.singles().collect::<Vec<_>>(), [("rests", 1.0)]);
+    }
+}
