@@ -274,6 +274,7 @@ impl App {
                 self.views.runs.preview.loaded(&answer);
                 self.views.run.loaded(&answer);
             }
+            Answer::Compare(answer) => self.views.compare.loaded(answer),
             Answer::Registry(answer) => self.views.registry.loaded(answer),
             Answer::Changed(Ok(words)) => {
                 self.notice = Some(Notice::Word(words));

@@ -3,7 +3,7 @@
 use crate::id::RunId;
 
 use super::source::{Listing, Problem, Source};
-use super::views::{registry, run, runs};
+use super::views::{compare, registry, run, runs};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub(super) enum Effect {
     Runs(runs::Request),
     /// For one run, open or in short.
     Run(run::Request),
+    /// For the comparison.
+    Compare(compare::Request),
     /// For the registry.
     Registry(registry::Request),
     /// Change something.
@@ -43,6 +45,7 @@ pub(super) enum Answer {
     Listing(Result<Option<Listing>, Problem>),
     Runs(runs::Answer),
     Run(run::Answer),
+    Compare(compare::Answer),
     Registry(registry::Answer),
     /// A change was made, with a word about it, or not.
     Changed(Result<String, Problem>),
@@ -79,6 +82,7 @@ impl Effect {
             Self::LoadRuns => Lane::Lists,
             Self::Runs(request) => request.lane(),
             Self::Run(request) => request.lane(),
+            Self::Compare(request) => request.lane(),
             Self::Registry(request) => request.lane(),
             Self::Change(_) => Lane::Changes,
         })
@@ -89,6 +93,7 @@ impl Effect {
         match self {
             Self::Runs(request) => request.kind(),
             Self::Run(request) => request.kind(),
+            Self::Compare(request) => request.kind(),
             Self::Registry(request) => request.kind(),
             _ => None,
         }
@@ -119,6 +124,7 @@ pub(super) fn perform(source: &mut dyn Source, effect: Effect, cancel: Cancel<'_
         Effect::LoadRuns => Answer::Listing(source.runs()),
         Effect::Runs(request) => Answer::Runs(request.perform(source, cancel)),
         Effect::Run(request) => Answer::Run(request.perform(source)),
+        Effect::Compare(request) => Answer::Compare(request.perform(source)),
         Effect::Registry(request) => Answer::Registry(request.perform(source)),
         Effect::Change(change) => Answer::Changed(make(source, change)),
     };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::diff::ArtifactChange;
 use crate::files::RelPath;
-use crate::git::CommitInfo;
+use crate::git::{ChangedFile, CodeChanges, CommitInfo, FileChange, FilePatch, PatchLine, PatchLineKind};
 use crate::id::{ArtifactId, CommitId, Digest, RunId};
 use crate::registry::{EventKind, Model, ModelAbout, RegistryEvent, Version};
 use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
@@ -267,6 +268,59 @@ impl Source for FakeSource {
 
     fn runs(&mut self) -> Result<Option<Listing>, Problem> {
         Ok(Some(self.listing.clone()))
+    }
+
+    fn code_changes(&mut self, _old: &CommitId, _new: &CommitId, _limit: usize) -> Result<CodeChanges, Problem> {
+        let file = |path: &str, change, lines| ChangedFile { path: path.to_owned(), change, lines };
+        let files = vec![
+            file("ml.toml", FileChange::Modified, Some((1, 1))),
+            file("src/augment.py", FileChange::Added, Some((12, 0))),
+            file("weights.bin", FileChange::Removed, None),
+        ];
+        Ok(CodeChanges { files, more: 0 })
+    }
+
+    fn file_patch(
+        &mut self,
+        _old: &CommitId,
+        _new: &CommitId,
+        file: &ChangedFile,
+        _limit: usize,
+    ) -> Result<FilePatch, Problem> {
+        if file.lines.is_none() {
+            return Ok(FilePatch::Binary { old: 4096, new: 0 });
+        }
+        let line = |kind, old, new, text: &str| PatchLine { kind, old, new, text: text.to_owned() };
+        let lines = vec![
+            line(PatchLineKind::Hunk, None, None, "@@ -3,3 +3,3 @@"),
+            line(PatchLineKind::Context, Some(3), Some(3), "[experiments.cnn.params]"),
+            line(PatchLineKind::Removed, Some(4), None, "lr = 0.003"),
+            line(PatchLineKind::Added, None, Some(4), "lr = 0.001"),
+        ];
+        Ok(FilePatch::Lines { lines, is_cut: false })
+    }
+
+    fn artifact_change(
+        &mut self,
+        path: &RelPath,
+        _before: &ArtifactId,
+        _after: &ArtifactId,
+    ) -> Result<Option<ArtifactChange>, Problem> {
+        Err(format!("{path} cannot be compared in a made-up repository"))
+    }
+
+    fn artifact_file(&mut self, artifact: &ArtifactId, path: &str, _limit: u64) -> Result<Option<Vec<u8>>, Problem> {
+        // The second run tells more sevens from ones than the third does.
+        let better = *artifact == ArtifactId::from_bytes(bytes("model 1"));
+        let sevens = if better { [2, 0, 98] } else { [20, 1, 79] };
+        let text = serde_json::json!({
+            "train": { "epoch": 20, "accuracy": 0.99, "loss": 0.1 },
+            "test": {
+                "classes": [{ "name": "one" }, { "name": "four" }, { "name": "seven" }],
+                "confusion": [[97, 0, 3], [1, 99, 0], sevens],
+            },
+        });
+        Ok((path == "metrics.json").then(|| text.to_string().into_bytes()))
     }
 
     fn remove_run(&mut self, run_id: &RunId) -> Result<String, Problem> {

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::git::CommitInfo;
-use crate::id::{CommitId, RunId};
+use crate::diff::{self, ArtifactChange};
+use crate::files::RelPath;
+use crate::git::{ChangedFile, CodeChanges, CommitInfo, FilePatch};
+use crate::id::{ArtifactId, CommitId, RunId};
 use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
 use crate::run::{RUNS_REF, Run, RunError, Runs, Series};
-use crate::track::Workspace;
+use crate::track::{Silent, Workspace};
 use crate::words::with_causes;
 
 /// What could not be loaded and why, in a line.
@@ -51,6 +53,33 @@ pub(super) trait Source {
     }
     /// What happened to a model, newest first.
     fn history(&mut self, _model: &str) -> Result<Vec<RegistryEvent>, Problem> {
+        Err(self.problem())
+    }
+    /// The files that two commits do not have alike, at most `limit` of them.
+    fn code_changes(&mut self, _old: &CommitId, _new: &CommitId, _limit: usize) -> Result<CodeChanges, Problem> {
+        Err(self.problem())
+    }
+    /// How a file differs between two commits, in at most `limit` lines.
+    fn file_patch(
+        &mut self,
+        _old: &CommitId,
+        _new: &CommitId,
+        _file: &ChangedFile,
+        _limit: usize,
+    ) -> Result<FilePatch, Problem> {
+        Err(self.problem())
+    }
+    /// How two versions of an artifact differ; none where they do not.
+    fn artifact_change(
+        &mut self,
+        _path: &RelPath,
+        _before: &ArtifactId,
+        _after: &ArtifactId,
+    ) -> Result<Option<ArtifactChange>, Problem> {
+        Err(self.problem())
+    }
+    /// The content of a file of an artifact, where it has such a file of at most `limit` bytes.
+    fn artifact_file(&mut self, _artifact: &ArtifactId, _path: &str, _limit: u64) -> Result<Option<Vec<u8>>, Problem> {
         Err(self.problem())
     }
     /// Writes a note on a run, or removes it where the text is empty, and says so in a few words.
@@ -174,6 +203,50 @@ impl Source for RepositorySource<'_> {
     fn history(&mut self, model: &str) -> Result<Vec<RegistryEvent>, Problem> {
         Registry::new(self.workspace).history(model).map_err(|error| with_causes(&error))
     }
+    fn code_changes(&mut self, old: &CommitId, new: &CommitId, limit: usize) -> Result<CodeChanges, Problem> {
+        self.workspace.repository.code_changes(old, new, limit).map_err(|error| with_causes(&error))
+    }
+
+    fn file_patch(
+        &mut self,
+        old: &CommitId,
+        new: &CommitId,
+        file: &ChangedFile,
+        limit: usize,
+    ) -> Result<FilePatch, Problem> {
+        self.workspace.repository.file_patch(old, new, file, limit).map_err(|error| with_causes(&error))
+    }
+
+    fn artifact_change(
+        &mut self,
+        path: &RelPath,
+        before: &ArtifactId,
+        after: &ArtifactId,
+    ) -> Result<Option<ArtifactChange>, Problem> {
+        let store = &self.workspace.store;
+        let version = |id: &ArtifactId| {
+            // What is not here is said by the comparison itself.
+            let manifest = store.manifest(id).ok();
+            diff::Version {
+                id: *id,
+                artifact_type: "dataset".to_owned(),
+                files: manifest.as_ref().map_or(0, |manifest| manifest.entries().len() as u64),
+                bytes: manifest.as_ref().map_or(0, |manifest| manifest.total_size()),
+                is_listed: manifest.is_some(),
+            }
+        };
+        let versions = [version(before), version(after)];
+        diff::compare_versions(store, path, versions, &Silent).map_err(|error| with_causes(&error))
+    }
+
+    fn artifact_file(&mut self, artifact: &ArtifactId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Problem> {
+        let store = &self.workspace.store;
+        let manifest = store.manifest(artifact).map_err(|error| with_causes(&error))?;
+        let entry = RelPath::new(path).ok().and_then(|path| manifest.find(&path).cloned());
+        let Some(entry) = entry.filter(|entry| entry.size <= limit) else { return Ok(None) };
+        store.read_to_vec(&entry.digest, limit).map(Some).map_err(|error| with_causes(&error))
+    }
+
     fn set_note(&mut self, run_id: &RunId, text: &str) -> Result<String, Problem> {
         let run = self.runs.get(run_id).map_err(|error| with_causes(&error))?;
         let run = run.ok_or_else(|| format!("run {} is not in this repository", run_id.short()))?;

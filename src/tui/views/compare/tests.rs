@@ -1,0 +1,564 @@
+//! The comparison: what keys do, what is asked for, and how it looks.
+
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::KeyCode;
+use ratatui::style::Color;
+
+use crate::diff::{ArtifactChange, ClassCount, FileChanges, TableChange, Version};
+use crate::files::RelPath;
+use crate::id::ArtifactId;
+use crate::run::Run;
+
+use super::super::super::app::Action;
+use super::super::super::effects::{Answer as AnyAnswer, Effect};
+use super::super::super::fixture::{self, Desk, now};
+use super::super::super::keys::{Key, Scope, key, named};
+use super::super::super::mouse::{Mouse, MouseKind};
+use super::super::super::theme::{Background, ColorDepth, Theme};
+use super::super::{View, draw};
+use super::data::Data;
+use super::load::{Answer, DataChange, Evaluation, Request, parse_evaluations};
+use super::matrix::{difference, shares};
+use super::panes::Pane;
+use super::rows::{Section, sections};
+
+const SMALL: (u16, u16) = (60, 15);
+const MEDIUM: (u16, u16) = (80, 24);
+const LARGE: (u16, u16) = (200, 50);
+const TAB: Key = named(KeyCode::Tab);
+const DOWN: Key = named(KeyCode::Down);
+const LEFT: Key = named(KeyCode::Left);
+const RIGHT: Key = named(KeyCode::Right);
+
+/// A desk with the second and the third run marked and compared, with that many panes further on.
+fn desk(size: (u16, u16), panes: usize) -> Desk {
+    let mut desk = Desk::new(size);
+    desk.keys(&[DOWN, key(' '), key(' '), key('c')]);
+    (0..panes).for_each(|_| desk.keys(&[TAB]));
+    desk
+}
+
+fn buffer(desk: &Desk, depth: ColorDepth) -> Buffer {
+    let theme = Theme::new(depth, Background::Dark);
+    let size = desk.app.context.size;
+    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+    terminal.draw(|frame| draw(frame, &desk.app, &theme)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn picture(desk: &Desk) -> String {
+    text(&buffer(desk, ColorDepth::True))
+}
+
+fn text(buffer: &Buffer) -> String {
+    let line = |y: u16| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn table_small() {
+    insta::assert_snapshot!(picture(&desk(SMALL, 0)), @r"
+     git ml  digits · m…  ⠋ 1 running   1  2  3 Compare 2  4  5
+     Table  Charts  Code  Data  Confusion        against calm-…
+    ╭─ What differs ───────────────────────────────────────────╮
+    │                 calm-heron-3         quiet-lynx-40       ┃
+    │ Metrics                                                  ┃
+    │   test_accura…  0.9782               0.9633 -0.0149      ┃
+    │   train_accur…  0.9994               0.9873 -0.0121      ┃
+    │   train_loss    0.0216               0.0530 +0.0313      ┃
+    │   val_accuracy  0.9822               0.9673 -0.0149      │
+    │   val_loss      0.0974               0.1231 +0.0257      │
+    │                                                          │
+    │ Parameters                                               │
+    │   lr            0.003                0.001               │
+    ╰──────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  ? help  q quit
+    ");
+}
+
+#[test]
+fn table_medium() {
+    insta::assert_snapshot!(picture(&desk(MEDIUM, 0)), @r"
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
+     Table  Charts  Code  Data  Confusion                      against calm-heron-3
+    ╭─ What differs ───────────────────────────────────────────────────────────────╮
+    │                      calm-heron-3                quiet-lynx-40               │
+    │ Metrics                                                                      │
+    │   test_accuracy      0.9782                      0.9633 -0.0149              │
+    │   train_accuracy     0.9994                      0.9873 -0.0121              │
+    │   train_loss         0.0216                      0.0530 +0.0313              │
+    │   val_accuracy       0.9822                      0.9673 -0.0149              │
+    │   val_loss           0.0974                      0.1231 +0.0257              │
+    │                                                                              │
+    │ Parameters                                                                   │
+    │   lr                 0.003                       0.001                       │
+    │                                                                              │
+    │ Run                                                                          │
+    │   experiment         cnn                         mlp                         │
+    │   started            2026-11-20 11:29            2026-11-20 11:02            │
+    │                                                                              │
+    │ Outputs                                                                      │
+    │   model              40ade198                    9d15c5b9                    │
+    │                                                                              │
+    │                                                                              │
+    ╰──────────────────────────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  : commands  ? help  q quit
+    ");
+}
+
+#[test]
+fn table_large() {
+    insta::assert_snapshot!(picture(&desk(LARGE, 0)), @r"
+     git ml  digits · main  ⠋ 1 running                                                                                                     1 Runs 12   2 Registry 2   3 Compare 2   4 Artifacts   5 Sweeps
+     Table  Charts  Code  Data  Confusion                                                                                                                                              against calm-heron-3
+    ╭─ What differs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╮
+    │                                   calm-heron-3                    quiet-lynx-40                                                                                                                      │
+    │ Metrics                                                                                                                                                                                              │
+    │   test_accuracy                   0.9782                          0.9633 -0.0149                                                                                                                     │
+    │   train_accuracy                  0.9994                          0.9873 -0.0121                                                                                                                     │
+    │   train_loss                      0.0216                          0.0530 +0.0313                                                                                                                     │
+    │   val_accuracy                    0.9822                          0.9673 -0.0149                                                                                                                     │
+    │   val_loss                        0.0974                          0.1231 +0.0257                                                                                                                     │
+    │                                                                                                                                                                                                      │
+    │ Parameters                                                                                                                                                                                           │
+    │   lr                              0.003                           0.001                                                                                                                              │
+    │                                                                                                                                                                                                      │
+    │ Run                                                                                                                                                                                                  │
+    │   experiment                      cnn                             mlp                                                                                                                                │
+    │   started                         2026-11-20 11:29                2026-11-20 11:02                                                                                                                   │
+    │                                                                                                                                                                                                      │
+    │ Outputs                                                                                                                                                                                              │
+    │   model                           40ade198                        9d15c5b9                                                                                                                           │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    │                                                                                                                                                                                                      │
+    ╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  : commands  ? help  q quit                                                                                                                   2 runs marked
+    ");
+}
+
+#[test]
+fn charts_medium() {
+    insta::assert_snapshot!(picture(&desk(MEDIUM, 1)), @r"
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
+     Table  Charts  Code  Data  Confusion                      against calm-heron-3
+    ╭─ train_loss ──────── 0.0216  0.0530 ─╮╭─ val_loss ────────── 0.0974  0.1231 ─╮
+    │     2┤⢄                              ││     2┤⢄                              ┃
+    │      │⢢⠣⡀                            ││      │⢢⠣⡀                            ┃
+    │      │ ⠣⡈⠢⡀                          ││      │ ⠣⡈⠢⢄                          ┃
+    │     1┤  ⠘⢄⠈⠒⢄⡀                       ││     1┤  ⠘⢄⡀⠉⠢⢄⣀                      ┃
+    │      │    ⠑⠤⣀⠈⠉⠒⠢⠤⣀⡀                 ││      │    ⠈⠒⠤⣀⣀⠉⠑⠒⠤⢄⣀⣀⡀              ┃
+    │     0┤       ⠉⠉⠒⠒⠒⠤⠬⠭⠭⠵⠶⣒⣒⣒⣤⣤⣤⣤⣤⣤⣤⣤⣤ ││     0┤         ⠉⠑⠒⠒⠒⠒⠒⠪⠭⠭⠵⠶⠶⠶⠶⠶⠶⠶⠶⠶⠤ ┃
+    │      ╰──────┬───────┬──────┬──────── ││      ╰──────┬───────┬──────┬──────── ┃
+    │             5      10     15    step ││             5      10     15    step ┃
+    ╰──────────────────────────────────────╯╰──────────────────────────────────────┃
+    ╭─ train_accuracy ──── 0.9994  0.9873 ─╮╭─ val_accuracy ────── 0.9822  0.9673 ─┃
+    │   1.0┤       ⣀⣀⠤⠔⠒⠒⢒⣒⠭⠭⠭⠭⠝⠛⠛⠛⠛⠛⠛⠛⠋⠉⠉ ││   1.0┤       ⣀⣀⠤⠤⠤⠒⢒⣒⣒⡲⠶⠶⠶⠶⠛⠛⠛⠓⠒⠛⠛⠛⠒ ┃
+    │      │   ⢀⡠⠒⠉⢀⣀⠤⠔⠒⠉⠁                 ││      │    ⡠⠒⠉⢀⣀⠤⠔⠒⠉⠁                 ┃
+    │      │  ⡰⠁⢀⠤⠊⠁                       ││      │  ⡠⠊⢀⠤⠊⠁                       │
+    │   0.5┤⢀⠎⡠⠊⠁                          ││   0.5┤⢀⠎⢠⠊⠁                          │
+    │      │⢊⠎                             ││      │⢊⠔⠁                            │
+    │      │⠁                              ││      │⠁                              │
+    │      ╰──────┬───────┬──────┬──────── ││      ╰──────┬───────┬──────┬──────── │
+    │             5      10     15    step ││             5      10     15    step │
+    ╰──────────────────────────────────────╯╰──────────────────────────────────────╯
+     ━ calm-heron-3  0.0216        ━ quiet-lynx-40  0.0530
+     Enter fill  v values  + zoom  x x axis  y log y  s smooth  ? help  q quit
+    ");
+}
+
+/// A desk with the code of the third and the fourth run.
+fn code(size: (u16, u16)) -> Desk {
+    let mut desk = Desk::new(size);
+    desk.keys(&[DOWN, DOWN, key(' '), key(' '), key('c'), TAB, TAB]);
+    desk
+}
+
+#[test]
+fn code_small() {
+    insta::assert_snapshot!(picture(&code(SMALL)), @r"
+     git ml  digits · m…  ⠋ 1 running   1  2  3 Compare 2  4  5
+     Table  Charts  Code  Data  Confusion       quiet… → swift…
+    ╭─ Code ───────────────────────────────────────── 3 files ─╮
+    │ M ml.toml                                          +1 -1 ┃
+    │ A src/augment.py                                  +12 -0 │
+    ╰──────────────────────────────────────────────────────────╯
+    ╭─ ml.toml ────────────────────────────────────────────────╮
+    │@@ -3,3 +3,3 @@                                           │
+    │    3  [experiments.cnn.params]                           │
+    │    4 -lr = 0.003                                         │
+    │    4 +lr = 0.001                                         │
+    │                                                          │
+    │                                                          │
+    ╰──────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  ? help  q quit
+    ");
+}
+
+#[test]
+fn code_large() {
+    insta::assert_snapshot!(picture(&code((120, 15))), @r"
+     git ml  digits · main  ⠋ 1 running                     1 Runs 12   2 Registry 2   3 Compare 2   4 Artifacts   5 Sweeps
+     Table  Charts  Code  Data  Confusion                                                     quiet-lynx-40 → swift-maple-7
+    ╭─ Code ───────────────────── 3 files ─╮╭─ ml.toml ────────────────────────────────────────────────────────────────────╮
+    │ M ml.toml                      +1 -1 ││@@ -3,3 +3,3 @@                                                               │
+    │ A src/augment.py              +12 -0 ││    3  [experiments.cnn.params]                                               │
+    │ D weights.bin                no text ││    4 -lr = 0.003                                                             │
+    │                                      ││    4 +lr = 0.001                                                             │
+    │                                      ││                                                                              │
+    │                                      ││                                                                              │
+    │                                      ││                                                                              │
+    │                                      ││                                                                              │
+    │                                      ││                                                                              │
+    │                                      ││                                                                              │
+    ╰──────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  : commands  ? help  q quit                                   2 runs marked
+    ");
+}
+
+#[test]
+fn confusion_small() {
+    insta::assert_snapshot!(picture(&desk(SMALL, 4)), @r"
+     git ml  digits · m…  ⠋ 1 running   1  2  3 Compare 2  4  5
+     Table  Charts  Code  Data  Confusion       calm-… → quiet…
+    ╭─ difference ──────────────────────────── ← → the others ─╮
+    │ truth ↓  prediction →                                    │
+    │          one  four seven                                 │
+    │   one      ·     ·     ·                                 │
+    │  four      ·     ·     ·                                 │
+    │ seven    +18    +1   -19                                 │
+    │                                                          │
+    │                                                          │
+    │                                                          │
+    │                                                          │
+    │                                                          │
+    ╰──────────────────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  ? help  q quit
+    ");
+}
+
+#[test]
+fn confusion_large() {
+    insta::assert_snapshot!(picture(&desk((140, 15), 4)), @r"
+     git ml  digits · main  ⠋ 1 running                                         1 Runs 12   2 Registry 2   3 Compare 2   4 Artifacts   5 Sweeps
+     Table  Charts  Code  Data  Confusion                                                                          calm-heron-3 → quiet-lynx-40
+    ╭─ calm-heron-3 · test ──────────────────────╮╭─ quiet-lynx-40 · test ──────────────────────╮╭─ difference ────────────────────────────────╮
+    │ truth ↓  prediction →                      ││ truth ↓  prediction →                       ││ truth ↓  prediction →                       │
+    │          one  four seven                   ││          one  four seven                    ││          one  four seven                    │
+    │   one     97     ·     3                   ││   one     97     ·     3                    ││   one      ·     ·     ·                    │
+    │  four      1    99     ·                   ││  four      1    99     ·                    ││  four      ·     ·     ·                    │
+    │ seven      2     ·    98                   ││ seven     20     1    79                    ││ seven    +18    +1   -19                    │
+    │                                            ││                                             ││                                             │
+    │                                            ││                                             ││                                             │
+    │                                            ││                                             ││                                             │
+    │                                            ││                                             ││                                             │
+    │                                            ││                                             ││                                             │
+    ╰────────────────────────────────────────────╯╰─────────────────────────────────────────────╯╰─────────────────────────────────────────────╯
+     a all  Tab next pane  n next run  Esc back  : commands  ? help  q quit                                                       2 runs marked
+    ");
+}
+
+#[test]
+fn every_pane_is_drawn_at_any_size_and_with_any_colours() {
+    for panes in 0..5 {
+        for size in [(60, 15), (61, 16), (80, 24), (131, 20), (200, 50)] {
+            let desk = desk(size, panes);
+            for depth in [ColorDepth::None, ColorDepth::Sixteen, ColorDepth::Indexed] {
+                buffer(&desk, depth);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_walk_through_the_panes_and_the_runs() {
+    let mut desk = desk(MEDIUM, 0);
+    let seen = |desk: &Desk| desk.app.views.compare.pane;
+    let walked: Vec<Pane> = (0..5)
+        .map(|_| {
+            desk.keys(&[TAB]);
+            seen(&desk)
+        })
+        .collect();
+    assert_eq!(walked, [Pane::Charts, Pane::Code, Pane::Data, Pane::Confusion, Pane::Table]);
+    desk.keys(&[named(KeyCode::BackTab)]);
+    assert_eq!(seen(&desk), Pane::Confusion);
+    desk.keys(&[named(KeyCode::Esc)]);
+    assert_eq!(desk.app.view, View::Runs);
+    // A third run: what is about two runs is about the first and the one that is chosen.
+    desk.keys(&[key(' '), key('c')]);
+    assert!(picture(&desk).contains("calm-heron-3 → quiet-lynx-40"));
+    desk.keys(&[key('n')]);
+    assert!(picture(&desk).contains("calm-heron-3 → swift-maple-7"));
+    desk.keys(&[key('n'), key('p'), key('p')]);
+    assert!(picture(&desk).contains("calm-heron-3 → quiet-lynx-40"));
+    desk.keys(&[key('u')]);
+    assert!(picture(&desk).contains("No runs are marked."));
+}
+
+#[test]
+fn esc_leaves_what_is_open_in_the_charts_first() {
+    let mut desk = desk(MEDIUM, 1);
+    assert_eq!(desk.app.scope(), Scope::CompareCharts);
+    desk.keys(&[named(KeyCode::Enter), key('v'), named(KeyCode::Esc)]);
+    assert!(desk.app.view == View::Compare && desk.app.views.compare.charts.is_maximised);
+    desk.keys(&[named(KeyCode::Esc)]);
+    assert!(desk.app.view == View::Compare && !desk.app.views.compare.charts.is_maximised);
+    desk.keys(&[named(KeyCode::Esc)]);
+    assert_eq!(desk.app.view, View::Runs);
+}
+
+#[test]
+fn what_is_shown_is_asked_for_once() {
+    let mut desk = desk(MEDIUM, 0);
+    let runs: Vec<Run> =
+        desk.app.context.marks.runs().iter().map(|id| desk.app.context.records.get(id).unwrap().clone()).collect();
+    let asked = desk.press(TAB);
+    let series = |run: &Run| Effect::Compare(Request::Series(run.id));
+    assert_eq!(asked, [series(&runs[0]), series(&runs[1])]);
+    assert_eq!(desk.app.update(Action::Tick(now())), [], "while they are being read");
+    desk.carry_out(asked);
+    assert_eq!(desk.app.update(Action::Tick(now())), []);
+
+    let (old, new) = (runs[0].snapshot.unwrap(), runs[1].snapshot.unwrap());
+    let asked = desk.press(TAB);
+    if old == new {
+        assert_eq!(asked, [], "the same code");
+    } else {
+        assert_eq!(asked, [Effect::Compare(Request::Code(old, new))]);
+    }
+    desk.carry_out(asked);
+    let asked = desk.press(TAB);
+    assert_eq!(asked, [Effect::Compare(Request::Data(runs[0].inputs.clone(), runs[1].inputs.clone()))]);
+    desk.carry_out(asked);
+    assert!(picture(&desk).contains("data/digits  the same"));
+    let asked = desk.press(TAB);
+    let evaluation = |run: &Run| Effect::Compare(Request::Evaluation(run.id, vec![run.outputs[0].id]));
+    assert_eq!(asked, [evaluation(&runs[0]), evaluation(&runs[1])]);
+    desk.carry_out(asked);
+    assert_eq!(desk.app.update(Action::Tick(now())), []);
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let mut desk = desk(MEDIUM, 1);
+    let run_id = desk.app.context.marks.runs()[0];
+    let broken = |answer| Action::Loaded(AnyAnswer::Compare(answer));
+    desk.app.update(broken(Answer::Evaluation(run_id, Err("the pack is damaged".to_owned()))));
+    desk.keys(&[TAB, TAB, TAB]);
+    assert!(picture(&desk).contains("the pack is damaged"));
+    desk.keys(&[RIGHT, LEFT, LEFT]);
+    assert!(picture(&desk).contains("the pack is damaged"), "of the first run alone too");
+    // An answer for runs that are no longer compared changes nothing.
+    let before = picture(&desk);
+    desk.app.update(broken(Answer::Data(Vec::new(), Vec::new(), Vec::new())));
+    desk.app.update(broken(Answer::Patch("gone.py".to_owned(), Err("late".to_owned()))));
+    assert_eq!(picture(&desk), before);
+}
+
+#[test]
+fn files_of_the_code_are_chosen_and_their_lines_shown() {
+    // Of the third and the fourth run; the fourth has changes that are not committed.
+    let mut desk = code((120, 20));
+    let first = picture(&desk);
+    assert!(first.contains("-lr = 0.003") && first.contains("+lr = 0.001"), "{first}");
+    desk.keys(&[DOWN, DOWN]);
+    assert!(picture(&desk).contains("This is no text: 4.0 KiB → 0 B."), "{}", picture(&desk));
+    desk.keys(&[RIGHT, DOWN, LEFT, named(KeyCode::Home)]);
+    assert!(picture(&desk).contains("+lr = 0.001"));
+    let theme = Theme::new(ColorDepth::True, Background::Dark);
+    let shown = buffer(&desk, ColorDepth::True);
+    let colors: Vec<Color> = (0..shown.area.width)
+        .flat_map(|x| (0..shown.area.height).map(move |y| (x, y)))
+        .filter(|place| shown[*place].symbol() == "+")
+        .map(|place| shown[place].fg)
+        .collect();
+    assert!(colors.contains(&theme.good.fg.unwrap()));
+    // A press on another file chooses it.
+    let row = picture(&desk).lines().position(|line| line.contains("weights.bin")).unwrap();
+    let press = Mouse { kind: MouseKind::Press, column: 5, row: u16::try_from(row).unwrap() };
+    let effects = desk.app.update(Action::Mouse(press));
+    desk.carry_out(effects);
+    assert!(picture(&desk).contains("This is no text"));
+}
+
+fn summary(sections: &[Section]) -> Vec<String> {
+    sections
+        .iter()
+        .flat_map(|section| section.rows.iter().map(move |row| (section.title, row)))
+        .map(|(title, row)| {
+            let value = |value: &super::rows::Value| {
+                format!("{}{}{}", value.words, value.delta, if value.is_best { "!" } else { "" })
+            };
+            format!("{title} {}: {}", row.name, row.values.iter().map(value).collect::<Vec<_>>().join(" | "))
+        })
+        .collect()
+}
+
+#[test]
+fn rows_have_deltas_and_the_best_of_each_metric() {
+    let runs = fixture::runs();
+    let picked = [&runs[1], &runs[2], &runs[3]];
+    let differing = summary(&sections(&picked, false, now()));
+    let starting = |start: &str| differing.iter().find(|row| row.starts_with(start)).unwrap().as_str();
+    assert_eq!(starting("Metrics val_accuracy"), "Metrics val_accuracy: 0.9822! | 0.9673-0.0149 | 0.7487-0.2335");
+    // The least loss is the best one, and what is not a number is no contestant.
+    assert_eq!(starting("Metrics val_loss"), "Metrics val_loss: 0.0974! | 0.1231+0.0257 | NaN");
+    assert_eq!(starting("Parameters lr"), "Parameters lr: 0.003 | 0.001 | 1.0");
+    assert!(!differing.iter().any(|row| row.contains("batch_size")), "all have the same");
+    assert!(!starting("Metrics system").contains('!'), "memory is no contest");
+    let all = summary(&sections(&picked, true, now()));
+    assert!(all.iter().any(|row| row == "Parameters batch_size: 64 | 64 | 64"));
+    assert!(summary(&sections(&[&runs[1], &runs[1]], false, Timestamp::UNIX_EPOCH)).is_empty());
+}
+
+#[test]
+fn the_table_shows_also_what_is_the_same() {
+    let mut desk = desk(LARGE, 0);
+    assert!(!picture(&desk).contains("batch_size"));
+    desk.keys(&[key('a')]);
+    assert!(picture(&desk).contains("batch_size"));
+}
+
+#[test]
+fn more_runs_than_have_room_are_a_key_away() {
+    let mut desk = Desk::new(MEDIUM);
+    desk.keys(&[key(' '), key(' '), key(' '), key(' '), key('c')]);
+    let names = |desk: &Desk| {
+        let shown = picture(desk);
+        let heading = shown.lines().nth(3).unwrap().to_owned();
+        ["brave-otter-12", "calm-heron-3", "quiet-lynx-40", "swift-maple-7"].map(|name| heading.contains(name))
+    };
+    assert_eq!(names(&desk), [true, true, true, false]);
+    desk.keys(&[RIGHT, RIGHT, RIGHT]);
+    assert_eq!(names(&desk), [true, false, true, true], "the first stays");
+    desk.keys(&[LEFT]);
+    assert_eq!(names(&desk), [true, true, true, false]);
+}
+
+fn evaluation(classes: &[&str], counts: &[&[u64]]) -> Evaluation {
+    Evaluation {
+        part: "test".to_owned(),
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        counts: counts.iter().map(|row| row.to_vec()).collect(),
+    }
+}
+
+#[test]
+fn matrices_are_read_from_what_the_worker_writes() {
+    let bytes = br#"{"train": {"epoch": 3, "accuracy": 0.5, "loss": 1.0},
+        "validation": {"classes": [{"name": "a"}, {"name": "b"}], "confusion": [[1, 0], [0, 1]]},
+        "test": {"examples": 4, "classes": [{"name": "a", "f1": null}, {"name": "b"}], "confusion": [[2, 1], [0, 1]]},
+        "odd": {"classes": [{"name": "a"}], "confusion": [[1, 2]]}}"#;
+    let found = parse_evaluations(bytes);
+    assert_eq!(found.iter().map(|found| found.part.as_str()).collect::<Vec<_>>(), ["test", "validation"]);
+    assert_eq!(found[0], evaluation(&["a", "b"], &[&[2, 1], &[0, 1]]));
+    for bytes in [&b""[..], b"[]", b"{", b"{\"test\": 3}", b"\xff"] {
+        assert_eq!(parse_evaluations(bytes), []);
+    }
+}
+
+#[test]
+fn the_difference_is_over_the_classes_that_both_know() {
+    let first = evaluation(&["cat", "dog", "owl"], &[&[8, 2, 0], &[1, 9, 0], &[0, 0, 10]]);
+    // In another order, and without the owl.
+    let other = evaluation(&["dog", "cat"], &[&[10, 0], &[4, 6]]);
+    let (classes, cells) = difference(&first, &other).unwrap();
+    assert_eq!(classes, ["cat", "dog"]);
+    let counts: Vec<Vec<i64>> = cells.iter().map(|row| row.iter().map(|cell| cell.count).collect()).collect();
+    assert_eq!(counts, [[-2, 2], [-1, 1]]);
+    // Fewer cats found is bad, more cats taken for dogs is bad, fewer dogs taken for cats is good.
+    let signs: Vec<Vec<f64>> =
+        cells.iter().map(|row| row.iter().map(|cell| cell.strength.signum()).collect()).collect();
+    assert_eq!(signs, [[-1.0, -1.0], [1.0, 1.0]]);
+    assert_eq!(difference(&first, &evaluation(&["fish"], &[&[1]])), None);
+    assert_eq!(shares(&first)[0][1].strength, 0.2);
+    assert_eq!(shares(&evaluation(&["none"], &[&[0]]))[0][0].strength, 0.0);
+}
+
+#[test]
+fn data_is_told_file_by_file() {
+    let path = RelPath::new("data/digits").unwrap();
+    let id = |byte: u8| ArtifactId::from_bytes([byte; 32]);
+    let version = |byte: u8, files: u64| Version {
+        id: id(byte),
+        artifact_type: "dataset".to_owned(),
+        files,
+        bytes: 2048,
+        is_listed: true,
+    };
+    let table = TableChange {
+        columns_added: vec!["age".to_owned()],
+        columns_removed: Vec::new(),
+        rows_before: 100,
+        rows_after: 140,
+        rows_added: 50,
+        rows_removed: 10,
+    };
+    let change = ArtifactChange {
+        path: path.clone(),
+        before: Some(version(1, 2)),
+        after: Some(version(2, 3)),
+        files: Some(FileChanges { added: Vec::new(), removed: Vec::new(), changed: Vec::new(), renamed: Vec::new() }),
+        classes: vec![ClassCount { class: "cat".to_owned(), before: 500, after: 520 }],
+        tables: vec![("train.csv".to_owned(), table)],
+        tensors: Vec::new(),
+        notes: vec!["test.csv: a quote is not closed".to_owned()],
+    };
+    let mut data = Data::default();
+    assert!(data.wanted((Vec::new(), Vec::new())).is_some());
+    assert!(data.wanted((Vec::new(), Vec::new())).is_none());
+    let other = RelPath::new("data/extra").unwrap();
+    let unclear = DataChange::Unclear(path, [id(3), id(4)], "the pack is damaged".to_owned());
+    let changes = vec![DataChange::Changed(Box::new(change)), DataChange::Added(other, id(5)), unclear];
+    data.loaded(&(Vec::new(), Vec::new()), changes);
+    let theme = Theme::new(ColorDepth::True, Background::Dark);
+    let mut terminal = Terminal::new(TestBackend::new(84, 16)).unwrap();
+    terminal.draw(|frame| data.draw(frame.area(), &theme, frame.buffer_mut())).unwrap();
+    insta::assert_snapshot!(text(terminal.backend().buffer()), @r"
+    ╭─ Data ───────────────────────────────────────────────────────────────────────────╮
+    │ data/digits  01010101 (2 files, 2.0 KiB) → 02020202 (3 files, 2.0 KiB)           │
+    │   class cat: 500 → 520 pictures                                                  │
+    │   train.csv: 100 → 140 rows, 50 added, 10 removed                                │
+    │     columns that are new: age                                                    │
+    │   test.csv: a quote is not closed                                                │
+    │                                                                                  │
+    │ data/extra  only the other run read it: 05050505                                 │
+    │                                                                                  │
+    │ data/digits  03030303 → 04040404                                                 │
+    │   the pack is damaged                                                            │
+    │                                                                                  │
+    │                                                                                  │
+    │                                                                                  │
+    │                                                                                  │
+    ╰──────────────────────────────────────────────────────────────────────────────────╯
+    ");
+}
