@@ -29,7 +29,6 @@ pub mod remote;
 pub mod reproduce;
 pub mod run;
 pub mod share;
-pub mod sign;
 pub mod store;
 pub mod track;
 pub mod train;

@@ -4,24 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, FILE_NAME};
-use crate::files::RelPath;
-use crate::id::{ArtifactId, CommitId};
-use crate::reproduce::{Limit, ReproduceError, Scratch, Searched, Tried, Wanted, bring_inputs, equal_run, search};
-use crate::run::{Ended, Launch, LiveRun, Run, RunInput, RunStatus, inputs_from_pointers};
+use crate::config::Config;
+use crate::id::CommitId;
+use crate::reproduce::{Limit, ReproduceError, Scratch, Searched, Tried, Wanted, equal_run, search};
+use crate::run::{Ended, Run, RunStatus, inputs_from_pointers};
 use crate::track::Workspace;
-use crate::train::{Machine, Recipe, TrainOptions, machine, train};
 use crate::words::{count, printable};
 
 use super::ask::ask;
-use super::output::{Bar, number, print_json, print_line, shell_word};
+use super::output::{number, print_json, print_line, shell_word};
+use super::recipe::{self, Auto};
 use super::reproduce::Stop;
 use super::run::Options;
 use super::watch::Watcher;
-use super::{Context, Failure, run as run_command, runs, train as train_command};
-
-/// Bytes that an `ml.toml` of a commit may have.
-const MAX_CONFIG: u64 = 1 << 20;
+use super::{Context, Failure, run as run_command, runs};
 
 /// Find the commit that broke a metric
 ///
@@ -134,12 +130,11 @@ fn require_approval(
     let mut seen = BTreeSet::new();
     let mut commands = BTreeSet::new();
     for commit in commits {
-        let Some(content) = repository.read_at(&commit, FILE_NAME, MAX_CONFIG)? else { continue };
+        let Some(content) = recipe::content_at(workspace, &commit)? else { continue };
         if !seen.insert(content.clone()) || trust.is_approved(repository.common_dir(), &content) {
             continue;
         }
-        let config = Config::parse_bytes(&content, std::path::Path::new(FILE_NAME));
-        let experiment = config.ok().and_then(|mut config| config.experiments.remove(name));
+        let experiment = recipe::parse(&content).ok().and_then(|mut config| config.experiments.remove(name));
         // A native training runs nothing that the file names.
         commands.extend(experiment.and_then(|experiment| experiment.command));
     }
@@ -202,47 +197,20 @@ impl Bench<'_> {
 
     /// What a run of a commit is like; none where the commit has nothing to run.
     fn wanted(&self, workspace: &Workspace, commit: &CommitId) -> Result<Option<Wanted>, Failure> {
-        let pointers = workspace.pointers_at(commit)?;
-        let all = || pointers.iter().map(|(path, pointer)| (path.clone(), pointer.id));
-        let below = |paths: &[RelPath]| -> BTreeSet<(RelPath, ArtifactId)> {
-            all().filter(|(path, _)| paths.is_empty() || paths.iter().any(|wanted| path.starts_with(wanted))).collect()
-        };
-        let wanted = |experiment: Option<&String>, command, params, inputs| {
-            Ok(Some(Wanted { commit: *commit, experiment: experiment.cloned(), command, params, inputs }))
-        };
-        let name = match &self.what {
-            What::Command(command) => return wanted(None, Some(command.clone()), BTreeMap::new(), below(&[])),
-            What::Experiment(name) => name,
-        };
-        let content = workspace.repository.read_at(commit, FILE_NAME, MAX_CONFIG)?.unwrap_or_default();
-        let config = Config::parse_bytes(&content, std::path::Path::new(FILE_NAME)).unwrap_or_default();
-        let Some(experiment) = config.experiments.get(name) else { return Ok(None) };
-        if experiment.command.is_some() {
-            let (params, line) = run_command::recipe_line(name, experiment, &Options::default())?;
-            return wanted(Some(name), Some(vec![line]), params, below(&experiment.inputs));
+        match &self.what {
+            What::Command(command) => Ok(Some(Wanted {
+                commit: *commit,
+                experiment: None,
+                command: Some(command.clone()),
+                params: BTreeMap::new(),
+                inputs: recipe::inputs_below(workspace, commit, &[])?,
+            })),
+            What::Experiment(name) => {
+                let content = recipe::content_at(workspace, commit)?.unwrap_or_default();
+                let config = recipe::parse(&content).unwrap_or_default();
+                recipe::wanted(workspace, commit, &config, name, Auto::Settled)
+            }
         }
-        let Ok(mut recipe) = Recipe::new(experiment, &[]) else { return Ok(None) };
-        // Without a worker nothing can be trained, but what was trained already can be found.
-        let machine = train_command::worker().and_then(|worker| machine(&worker)).unwrap_or_else(|_| Machine::here(0));
-        recipe.settle(&machine);
-        let params = recipe.params();
-        let mut inputs = if experiment.inputs.is_empty() { BTreeSet::new() } else { below(&experiment.inputs) };
-        inputs.extend(all().filter(|(path, _)| path.as_str() == recipe.data.data));
-        wanted(Some(name), None, params, inputs)
-    }
-
-    /// Runs a command there, as `git ml run` does.
-    fn supervise(
-        &self,
-        scratch: &Scratch,
-        config: &Config,
-        mut launch: Launch,
-        watcher: &mut Watcher,
-    ) -> Result<Ended, Failure> {
-        let workspace = scratch.workspace();
-        run_command::apply_settings(self.context, workspace, config, &mut launch);
-        let live = LiveRun::start(workspace, &launch)?;
-        Ok(run_command::supervise(self.context, workspace, live, &launch, watcher)?)
     }
 
     /// Runs the code of a commit in the scratch work tree.
@@ -252,48 +220,22 @@ impl Bench<'_> {
         repository.switch_to(&wanted.commit)?;
         // What the run before left there is not a part of this commit.
         repository.clean(&self.kept.iter().cloned().collect::<Vec<_>>())?;
-        let named = |path: &RelPath, id: &ArtifactId| {
-            let name = workspace.pointer(path).map_or_else(|_| path.to_string(), |pointer| pointer.name);
-            RunInput { path: path.clone(), name, id: *id }
-        };
-        let inputs: Vec<RunInput> = wanted.inputs.iter().map(|(path, id)| named(path, id)).collect();
-        bring_inputs(workspace, &inputs, &self.context.environment(), &Bar::new(self.context))?;
+        recipe::bring_data(self.context, workspace, wanted)?;
         self.kept.extend(wanted.inputs.iter().map(|(path, _)| path.to_string()));
         self.stop.check()?;
         let mut watcher = Watcher::new(self.context).with_all_on_stderr();
-        let Ended { run, exit_code, warnings } = match (&self.what, &wanted.experiment) {
-            (What::Command(command), _) => {
+        let Ended { run, exit_code, warnings } = match &self.what {
+            What::Command(command) => {
                 let top = repository.work_dir()?.to_path_buf();
                 // A command that needs nothing of ml.toml runs also where that is wrong.
                 let config = Config::load(scratch.place()).unwrap_or_default();
                 let mut launch = run_command::launch(self.context, &Options::default(), command.clone(), top);
                 launch.inputs = inputs_from_pointers(workspace, &[])?;
-                self.supervise(scratch, &config, launch, &mut watcher)?
+                recipe::supervise(self.context, workspace, &config, launch, &mut watcher)?
             }
-            (What::Experiment(name), _) => {
+            What::Experiment(name) => {
                 let config = Config::load(scratch.place())?;
-                let experiment = config.experiment(name)?;
-                match &experiment.command {
-                    Some(_) => {
-                        let mut launch =
-                            run_command::recipe_launch(self.context, workspace, name, experiment, &Options::default())?;
-                        launch.inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
-                        self.supervise(scratch, &config, launch, &mut watcher)?
-                    }
-                    None => {
-                        let options = TrainOptions {
-                            resume: None,
-                            experiment: name.clone(),
-                            overrides: Vec::new(),
-                            name: None,
-                            tags: BTreeMap::new(),
-                            worker: train_command::worker()?,
-                            user: self.context.user(),
-                            host: self.context.host(),
-                        };
-                        train(workspace, experiment, &options, &mut watcher)?
-                    }
-                }
+                recipe::run_experiment(self.context, workspace, &config, name, &[], &mut watcher)?
             }
         };
         drop(watcher);

@@ -269,9 +269,18 @@ fn check_hooks(workspace: &Workspace) -> Check {
             Err(error) => wanting.push(format!("{}: {error}", hook.name())),
         }
     }
-    match wanting.as_slice() {
-        [] => Check::ok(name, format!("installed in {folder}")),
-        wanting => Check::warning(name, format!("{} in {folder}", wanting.join(", ")), "`git ml hook install`"),
+    let driver = match hooks::driver_state(repository) {
+        Ok(hooks::State::Current) => None,
+        Ok(hooks::State::Absent) => Some("the merge driver for pointers is not installed".to_owned()),
+        Ok(hooks::State::Outdated) => Some("the merge driver for pointers is not up to date".to_owned()),
+        Err(error) => Some(format!("the merge driver for pointers: {error}")),
+    };
+    let hint = "`git ml hook install`";
+    match (wanting.as_slice(), driver) {
+        ([], None) => Check::ok(name, format!("installed in {folder}, and the merge driver for pointers")),
+        ([], Some(driver)) => Check::warning(name, driver, hint),
+        (wanting, None) => Check::warning(name, format!("{} in {folder}", wanting.join(", ")), hint),
+        (wanting, Some(driver)) => Check::warning(name, format!("{} in {folder}; {driver}", wanting.join(", ")), hint),
     }
 }
 

@@ -25,7 +25,6 @@ use crate::remote::{ObjectError, RemoteError};
 use crate::reproduce::ReproduceError;
 use crate::run::RunError;
 use crate::share::ShareError;
-use crate::sign::SignError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
@@ -83,9 +82,6 @@ pub enum Failure {
     /// Sharing of runs failed.
     #[error(transparent)]
     Share(#[from] ShareError),
-    /// Signing, or checking signatures, failed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
     /// A run could not be run again.
     #[error(transparent)]
     Reproduce(#[from] ReproduceError),
@@ -191,7 +187,6 @@ impl Failure {
             | Self::Remote(_)
             | Self::Run(_)
             | Self::Share(_)
-            | Self::Sign(_)
             | Self::Reproduce(_)
             | Self::Init(_)
             | Self::Hook(_)
@@ -224,7 +219,6 @@ impl Failure {
             Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
             Self::Share(error) => share_hint(error),
-            Self::Sign(error) => sign_hint(error),
             Self::Reproduce(error) => reproduce_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
@@ -403,6 +397,10 @@ fn init_hint(error: &InitError) -> Option<String> {
     }
 }
 
+/// How to push what the hook refuses, for once.
+pub(super) const PUSH_WITHOUT: &str =
+    "`git -c ml.prePush=false push` pushes once without it, `git push --no-verify` without any check";
+
 fn hook_hint(error: &HookError) -> Option<String> {
     match error {
         HookError::OutsideRepository { .. } => Some(
@@ -430,11 +428,32 @@ fn hook_hint(error: &HookError) -> Option<String> {
             let pushed = "nothing was pushed; `git push --no-verify` pushes the pointers alone";
             Some(remote_hint(source).map_or_else(|| pushed.to_owned(), |hint| format!("{hint}; {pushed}")))
         }
+        HookError::Commit { ways, .. } => Some(format!("{ways}; or `git commit --no-verify` once")),
+        HookError::Unapproved { .. } => {
+            Some(format!("check out what you push, read ml.toml, then `git ml trust`; {PUSH_WITHOUT}"))
+        }
+        HookError::NoData { path, .. } => {
+            let path = shell_word(path);
+            Some(format!("`git ml track {path}`, commit {path}{POINTER_SUFFIX} and push again; {PUSH_WITHOUT}"))
+        }
+        HookError::Busy { .. } => {
+            Some(format!("push again when it has ended, which then uses its result; {PUSH_WITHOUT}"))
+        }
+        HookError::RunFailed { run, .. } => {
+            Some(format!("`git ml show {run} --log` shows what it said; {PUSH_WITHOUT}"))
+        }
+        HookError::Moved { .. } => Some(format!("leave the work tree as it is until it has begun; {PUSH_WITHOUT}")),
+        HookError::UnknownGate { known, .. } => Some(match known.as_slice() {
+            [] => "add `require = [\"…\"]` under [gates.NAME] in ml.toml".to_owned(),
+            known => format!("its gates are {}", known.join(", ")),
+        }),
         HookError::UnknownRemote { .. } => Some("`git ml remote list` lists the remotes".to_owned()),
         HookError::Read { .. } => None,
         HookError::Input { .. } => Some("only git calls this".to_owned()),
         HookError::Config(error) => config_hint(error),
         HookError::File(error) => file_hint(error),
+        HookError::Lock(error) => lock_hint(error),
+        HookError::Run(error) => run_hint(error),
         HookError::Git(error) => git_hint(error),
         HookError::Remote(error) => remote_hint(error),
         HookError::Track(error) => track_hint(error),
@@ -595,34 +614,6 @@ fn share_hint(error: &ShareError) -> Option<String> {
         ShareError::Refused { remote, .. } => Some(format!("ask who pushed it to {remote}; nothing was changed here")),
         ShareError::Run(error) => run_hint(error),
         ShareError::Git(error) => git_hint(error),
-    }
-}
-
-fn sign_hint(error: &SignError) -> Option<String> {
-    match error {
-        SignError::NoKey { .. } => Some(
-            "`git config gpg.format ssh` and `git config user.signingkey ~/.ssh/id_ed25519.pub`, or name a key: `--key FILE`"
-                .to_owned(),
-        ),
-        SignError::BadKey { .. } => Some(
-            "`openssl ecparam -genkey -name prime256v1 -noout -out key.pem` makes a key, `ssh-keygen -t ed25519` an SSH key"
-                .to_owned(),
-        ),
-        SignError::EncryptedKey { path } => Some(format!(
-            "open it for this one command, in bash: `--key <(openssl pkey -in {})`",
-            shell_word(&path.display().to_string())
-        )),
-        SignError::NoProgram { .. } => Some("install OpenSSH's client, or check gpg.ssh.program".to_owned()),
-        SignError::NotSigned { .. } => Some("`ssh-add -l` lists the keys that the agent has".to_owned()),
-        SignError::NotSignable { .. } => Some("an SSH key signs it in another form: `git ml sign` without --key".to_owned()),
-        SignError::NotStored { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
-        SignError::Untrustworthy { key, .. } => Some(format!("correct the file, or `git config {key} FILE`")),
-        SignError::NoSignature { .. } => Some("ask who made it for a signature of exactly this artifact".to_owned()),
-        SignError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
-        SignError::Run(error) => run_hint(error),
-        SignError::Store(error) => store_hint(error),
-        SignError::Git(error) => git_hint(error),
-        SignError::File(error) => file_hint(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `git ml hook`
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
@@ -12,7 +13,7 @@ use crate::track::{CheckoutOptions, Workspace};
 use crate::words::{count, size};
 
 use super::output::{Bar, print_line};
-use super::{Context, Failure};
+use super::{Context, Failure, merge_pointer, pre_commit};
 
 /// Bytes that git may say to the hook before a push.
 const MAX_INPUT: u64 = 64 << 20;
@@ -55,7 +56,31 @@ enum Command {
         /// 1 if the merge was squashed
         squash: String,
     },
-    /// What git runs before a push: sends the data that the commits need; reads the refs from stdin
+    /// What git runs before a commit: looks for data that it leaves behind, and for files too large for git
+    ///
+    /// `[hooks.pre-commit]` in ml.toml says what is refused; `git config ml.changedData warn` says it for you alone.
+    PreCommit,
+    /// What git runs to merge two versions of a pointer
+    ///
+    /// What one side alone changed is taken. Where both changed the data it says what each did, and leaves a conflict:
+    /// `git checkout --ours FILE` or `--theirs` chooses, `git add FILE` settles it.
+    MergePointer {
+        /// The version that both sides began with
+        base: PathBuf,
+        /// Our version, which becomes the merged one
+        ours: PathBuf,
+        /// Their version
+        theirs: PathBuf,
+        /// How long the marks of a conflict are
+        marks: usize,
+        /// The pointer's path
+        path: String,
+    },
+    /// What git runs before a push: sends the data, and runs what has to have run; reads the refs from stdin
+    ///
+    /// `[hooks.pre-push]` in ml.toml names an experiment, the code that matters to it and a gate. A run that is there
+    /// already counts; else the experiment runs now, with the code of the pushed commit. `git -c ml.prePush=false push`
+    /// pushes once without it, `git push --no-verify` without any check.
     PrePush {
         /// The remote's name
         remote: String,
@@ -66,8 +91,21 @@ enum Command {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     match &args.command {
-        Command::Install { force } => report(context, &hooks::install(&repository(context)?, *force)?),
-        Command::Uninstall { force } => report(context, &hooks::uninstall(&repository(context)?, *force)?),
+        Command::Install { force } => {
+            let repository = repository(context)?;
+            // The driver is of this repository alone, wherever its hooks are.
+            let driver = hooks::install_driver(&repository)?;
+            report(context, &hooks::install(&repository, *force)?, &driver)
+        }
+        Command::Uninstall { force } => {
+            let repository = repository(context)?;
+            let driver = hooks::uninstall_driver(&repository)?;
+            report(context, &hooks::uninstall(&repository, *force)?, &driver)
+        }
+        Command::PreCommit => pre_commit::check(context),
+        Command::MergePointer { base, ours, theirs, marks, path } => {
+            merge_pointer::merge(context, [base, ours, theirs], *marks, path)
+        }
         Command::PostCheckout { previous, flag, .. } => {
             let previous = previous.parse::<CommitId>().ok().filter(|id| *id.as_bytes() != [0; 20]);
             after(context, &|workspace, options, bar| {
@@ -100,20 +138,20 @@ fn repository(context: &Context) -> Result<Repository, Failure> {
     Ok(Repository::discover(&context.folder)?)
 }
 
-fn report(context: &Context, hooks: &[Installed]) -> Result<(), Failure> {
+fn report(context: &Context, hooks: &[Installed], driver: &Outcome) -> Result<(), Failure> {
     let shown = |path: &std::path::Path| path.strip_prefix(&context.folder).unwrap_or(path).display().to_string();
-    for Installed { path, outcome, .. } in hooks {
-        let path = shown(path);
+    let told = |what: String, outcome: &Outcome| {
         print_line(&match outcome {
-            Outcome::Created => format!("{path}: installed"),
-            Outcome::Added => format!("{path}: added to what was there"),
-            Outcome::Chained(kept) => format!("{path}: installed, and runs {}", shown(kept)),
-            Outcome::Unchanged => format!("{path}: as it should be"),
-            Outcome::Removed => format!("{path}: as it was before"),
-            Outcome::Absent => format!("{path}: had nothing of git ml"),
-        })?;
-    }
-    Ok(())
+            Outcome::Created => format!("{what}: installed"),
+            Outcome::Added => format!("{what}: added to what was there"),
+            Outcome::Chained(kept) => format!("{what}: installed, and runs {}", shown(kept)),
+            Outcome::Unchanged => format!("{what}: as it should be"),
+            Outcome::Removed => format!("{what}: as it was before"),
+            Outcome::Absent => format!("{what}: had nothing of git ml"),
+        })
+    };
+    hooks.iter().try_for_each(|Installed { path, outcome, .. }| told(shown(path), outcome))?;
+    told("merge driver for pointers".to_owned(), driver)
 }
 
 /// A hook for which git's work is done.

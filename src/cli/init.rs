@@ -71,21 +71,28 @@ fn report(context: &Context, done: &Done) -> Result<(), Failure> {
 
 /// A repository whose hooks cannot be written is set up all the same.
 fn install_hooks(context: &Context, done: &Done) -> Result<(), Failure> {
-    match hooks::install(&done.workspace.repository, false) {
+    let repository = &done.workspace.repository;
+    let mut new = Vec::new();
+    match hooks::install(repository, false) {
         Ok(installed) => {
             let names: Vec<&str> =
                 installed.iter().filter(|one| one.outcome != Outcome::Unchanged).map(|one| one.hook.name()).collect();
             if !names.is_empty() {
-                context.say(&format!("installed the hooks {}", names.join(", ")));
+                new.push(format!("the hooks {}", names.join(", ")));
             }
-            Ok(())
         }
         Err(error @ (HookError::OutsideRepository { .. } | HookError::KeptExists { .. })) => {
             context.warn(&format!("no hooks were installed: {error}; `git ml hook install` says what to do"));
-            Ok(())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
     }
+    if hooks::install_driver(repository)? != Outcome::Unchanged {
+        new.push("the merge driver for pointers".to_owned());
+    }
+    if !new.is_empty() {
+        context.say(&format!("installed {}", new.join(", and ")));
+    }
+    Ok(())
 }
 
 fn next(context: &Context, template: &Template) {

@@ -2,7 +2,6 @@
 
 mod approve;
 mod ask;
-mod attest;
 mod bisect;
 mod capture;
 mod cat;
@@ -26,6 +25,7 @@ mod key_value;
 mod log;
 mod log_graph;
 mod manifest;
+mod merge_pointer;
 mod metric;
 mod mlflow;
 mod model;
@@ -33,6 +33,8 @@ mod note;
 mod output;
 mod output_command;
 mod param;
+mod pre_commit;
+mod recipe;
 mod registry;
 mod remote;
 mod reproduce;
@@ -42,7 +44,6 @@ mod runs;
 mod share;
 mod share_live;
 mod show;
-mod sign;
 mod status;
 mod tag;
 mod track;
@@ -120,8 +121,6 @@ enum Command {
     Mlflow(mlflow::Args),
     Model(model::Args),
     Verify(verify::Args),
-    Sign(sign::Args),
-    Attest(attest::Args),
     Du(du::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
@@ -203,8 +202,6 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),
         Command::Verify(args) => verify::run(context, args),
-        Command::Sign(args) => sign::run(context, args),
-        Command::Attest(args) => attest::run(context, args),
         Command::Du(args) => du::run(context, args),
         Command::Gc(args) => gc::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),

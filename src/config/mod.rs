@@ -4,10 +4,12 @@
 //! this content, as direnv does.
 
 pub mod edit;
+mod hooks;
 mod parse;
 mod place;
 pub mod trust;
 
+pub use hooks::{ChangedData, Hooks, PreCommit, PrePush, PushGates};
 pub use parse::is_plain_name;
 pub use place::{Place, place_of_element};
 
@@ -135,28 +137,6 @@ impl Remote {
     pub fn at(url: &str) -> Self {
         Self { url: url.to_owned(), ..Self::default() }
     }
-}
-
-/// What git's hooks check.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Hooks {
-    /// Whether post-checkout and post-merge bring the data in line with the pointers; they do by default.
-    pub checkout: Option<bool>,
-    /// Whether pre-push refuses pointers whose bytes are on no remote; it does by default.
-    pub require_pushed: Option<bool>,
-    /// What pre-push does before that.
-    pub pre_push: PrePush,
-}
-
-/// What happens to the bytes before git pushes their pointers.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct PrePush {
-    /// Whether bytes that others cannot get yet are sent; they are by default.
-    pub upload: Option<bool>,
-    /// The remote that gets them; by default the one that is called like git's remote, or the only one.
-    pub remote: Option<String>,
 }
 
 /// How data is written to the work tree.

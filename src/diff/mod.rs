@@ -149,6 +149,12 @@ pub fn compare_versions(
     compare_artifact(path, &Scope::All, [before?, after?], false, progress)
 }
 
+/// The files that differ between two lists of them. Nothing but the lists is looked at.
+pub fn compare_manifests(before: &Manifest, after: &Manifest) -> FileChanges {
+    let [before, after] = [before, after].map(|list| list.entries().iter().collect::<Vec<_>>());
+    files::compare(&before, &after)
+}
+
 /// An artifact's list of files; none where it is not here.
 fn find_manifest(store: &Store, id: &ArtifactId) -> Result<Option<Manifest>, StoreError> {
     match store.manifest(id) {

@@ -70,6 +70,13 @@ impl Repository {
         self.changes(NamesOf::Folders).map(|changes| changes.is_dirty)
     }
 
+    /// Whether the tracked files are those of HEAD, and the paths that git neither tracks nor ignores, folders with a `/`
+    /// behind.
+    pub fn is_clean_beside(&self) -> Result<(bool, Vec<String>), GitError> {
+        self.changes(NamesOf::Folders)
+            .map(|changes| (!changes.is_dirty && changes.dirty_submodules.is_empty(), changes.untracked))
+    }
+
     /// The untracked files that match one of some patterns, as `.gitignore` has those from the top on, sorted.
     pub(super) fn untracked_matching(&self, patterns: &[String]) -> Result<Vec<String>, GitError> {
         let patterns: Vec<String> = patterns.iter().map(|pattern| format!(":(top,glob){pattern}")).collect();

@@ -15,7 +15,7 @@ use super::error::OrFailed;
 
 /// What git sets for its hooks and aliases and what would lead a child of ours to another repository or index.
 /// `GIT_CONFIG_*` stay: they carry what the user gave as `git -c`.
-const MISLEADING: [&str; 12] = [
+pub(crate) const MISLEADING: [&str; 12] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",

@@ -95,6 +95,12 @@ impl Repository {
         Ok(Some(std::mem::take(&mut object.data)))
     }
 
+    /// Whether a commit's tree has a file or a folder at a path.
+    pub fn has_path(&self, commit: &CommitId, path: &str) -> Result<bool, GitError> {
+        let entry = find_tree(&self.gix(), commit)?.lookup_entry(names(path)).map(|entry| entry.is_some());
+        entry.or_failed(|| format!("cannot read {path} in commit {commit}"))
+    }
+
     /// The names in a folder of a commit's tree (`""` is the root), sorted; empty if there is no such folder.
     pub fn list_at(&self, commit: &CommitId, folder: &str) -> Result<Vec<TreeEntry>, GitError> {
         let action = || format!("cannot read {folder}/ in commit {commit}");

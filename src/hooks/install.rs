@@ -15,8 +15,10 @@ use super::{Hook, HookError};
 use crate::files::{self, Draft, Durability};
 use crate::git::Repository;
 
-const BEGIN: &str = "# >>> git-ml >>>";
-const END: &str = "# <<< git-ml <<<";
+/// What our lines begin with.
+pub(super) const BEGIN: &str = "# >>> git-ml >>>";
+/// What our lines end with.
+pub(super) const END: &str = "# <<< git-ml <<<";
 
 /// What a hook that is kept under another name gets added to its own.
 const KEPT_SUFFIX: &str = ".before-git-ml";
@@ -243,6 +245,7 @@ fn own_script(hook: Hook) -> &'static str {
     match hook {
         Hook::PostCheckout => include_str!("../../hooks/post-checkout"),
         Hook::PostMerge => include_str!("../../hooks/post-merge"),
+        Hook::PreCommit => include_str!("../../hooks/pre-commit"),
         Hook::PrePush => include_str!("../../hooks/pre-push"),
     }
 }
@@ -266,10 +269,22 @@ fn shared_block(hook: Hook) -> String {
              fi\n\
              {END}\n"
         ),
+        Hook::PreCommit => format!(
+            "{BEGIN}\n\
+             # Refuses a commit that leaves changed data behind, or that has files which are too large for git; added by \
+             `git ml hook install`.\n\
+             if command -v git-ml >/dev/null 2>&1; then\n    \
+                 git ml hook {name} \"$@\" || exit 1\n\
+             else\n    \
+                 echo 'warning: git-ml is not on the PATH, so the data beside the commit is not checked' >&2\n\
+             fi\n\
+             {END}\n"
+        ),
         // What git says on stdin is for the rest of the script too.
         Hook::PrePush => format!(
             "{BEGIN}\n\
-             # Refuses to push pointers whose data nobody else can get; added by `git ml hook install`.\n\
+             # Sends the data that the pushed pointers need, and refuses a push that the checks of ml.toml do not let \
+             through; added by `git ml hook install`.\n\
              if command -v git-ml >/dev/null 2>&1; then\n    \
                  git_ml_refs=$(cat)\n    \
                  printf '%s\\n' \"$git_ml_refs\" | git ml hook {name} \"$@\" || exit 1\n    \
@@ -281,7 +296,7 @@ fn shared_block(hook: Hook) -> String {
                      exec </dev/null\n    \
                  fi\n\
              else\n    \
-                 echo 'warning: git-ml is not on the PATH, so the pointers pushed are not checked' >&2\n\
+                 echo 'warning: git-ml is not on the PATH, so what is pushed is not checked' >&2\n\
              fi\n\
              {END}\n"
         ),
@@ -370,8 +385,11 @@ mod tests {
     #[test]
     fn hooks_are_made_once_and_taken_away_again() {
         let sandbox = Sandbox::new();
-        assert_eq!(sandbox.outcomes(), [Outcome::Created, Outcome::Created, Outcome::Created]);
-        assert_eq!(sandbox.outcomes(), [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]);
+        assert_eq!(sandbox.outcomes(), [Outcome::Created, Outcome::Created, Outcome::Created, Outcome::Created]);
+        assert_eq!(
+            sandbox.outcomes(),
+            [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]
+        );
         for hook in Hook::ALL {
             assert_eq!(state(&sandbox.repository(), hook).unwrap(), State::Current);
         }
@@ -405,8 +423,11 @@ mod tests {
         sandbox.write(".git/hooks/pre-push", script, 0o755);
         sandbox.write(".git/hooks/post-checkout", "#!/bin/sh\necho theirs >>\"$OUT\"\nexit 0", 0o755);
         sandbox.write(".git/hooks/post-merge", "echo no first line", 0o755);
-        assert_eq!(sandbox.outcomes(), [Outcome::Added, Outcome::Added, Outcome::Added]);
-        assert_eq!(sandbox.outcomes(), [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]);
+        assert_eq!(sandbox.outcomes(), [Outcome::Added, Outcome::Added, Outcome::Created, Outcome::Added]);
+        assert_eq!(
+            sandbox.outcomes(),
+            [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]
+        );
         assert_eq!(state(&sandbox.repository(), Hook::PrePush).unwrap(), State::Current);
         let (out, success) = sandbox.run("pre-push", "a b $HOME `id`\nc d\n", false, true);
         let ours = "ours hook pre-push origin url\na b $HOME `id`\nc d\n";
@@ -431,8 +452,14 @@ mod tests {
         sandbox.write("tools/merged", "#!/bin/sh\necho linked >>\"$OUT\"\n", 0o755);
         std::os::unix::fs::symlink("../../tools/merged", sandbox.path(".git/hooks/post-merge")).unwrap();
         let outcomes = sandbox.outcomes();
-        assert!(matches!(&outcomes[..], [Outcome::Created, Outcome::Chained(_), Outcome::Chained(_)]), "{outcomes:?}");
-        assert_eq!(sandbox.outcomes(), [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]);
+        assert!(
+            matches!(&outcomes[..], [Outcome::Created, Outcome::Chained(_), Outcome::Created, Outcome::Chained(_)]),
+            "{outcomes:?}"
+        );
+        assert_eq!(
+            sandbox.outcomes(),
+            [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]
+        );
         assert_eq!(sandbox.run("pre-push", "a\n", false, true).0, "ours hook pre-push origin url\na\ntheirs a\n");
         assert_eq!(sandbox.run("post-merge", "", false, true).0, "ours hook post-merge origin url\nlinked\n");
         sandbox.remove();
@@ -445,7 +472,7 @@ mod tests {
     fn a_hook_that_is_switched_off_stays_off() {
         let sandbox = Sandbox::new();
         sandbox.write(".git/hooks/pre-push", "#!/bin/sh\necho theirs >>\"$OUT\"\n", 0o644);
-        assert!(matches!(sandbox.outcomes()[2], Outcome::Chained(_)));
+        assert!(matches!(sandbox.outcomes()[3], Outcome::Chained(_)));
         assert_eq!(sandbox.run("pre-push", "a\n", false, true).0, "ours hook pre-push origin url\na\n");
     }
 

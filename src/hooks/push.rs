@@ -13,12 +13,21 @@ use crate::track::{POINTER_SUFFIX, Pointer, Progress, Workspace};
 const MAX_POINTER: u64 = 64 << 10;
 
 /// A ref that git is about to push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushedRef {
+    /// The ref on the remote: `refs/heads/main`.
+    pub target: String,
     /// What is pushed; none where the remote's ref is deleted.
     pub local: Option<CommitId>,
     /// What the remote's ref points to now; none where it is new.
     pub remote: Option<CommitId>,
+}
+
+impl PushedRef {
+    /// The branch on the remote; none where it is something else, as a tag.
+    pub fn branch(&self) -> Option<&str> {
+        self.target.strip_prefix("refs/heads/")
+    }
 }
 
 /// An artifact that a pushed pointer names and that others cannot get.
@@ -40,8 +49,8 @@ pub fn parse_push(input: &str) -> Result<Vec<PushedRef>, HookError> {
     let mut refs = Vec::new();
     for line in input.lines().filter(|line| !line.trim().is_empty()) {
         let words: Vec<&str> = line.split(' ').collect();
-        let [_, local, _, remote] = words[..] else { return Err(not_understood(line)) };
-        refs.push(PushedRef { local: id(local, line)?, remote: id(remote, line)? });
+        let [_, local, target, remote] = words[..] else { return Err(not_understood(line)) };
+        refs.push(PushedRef { target: target.to_owned(), local: id(local, line)?, remote: id(remote, line)? });
     }
     Ok(refs)
 }
@@ -172,7 +181,13 @@ mod tests {
         let input = format!("refs/heads/main {one} refs/heads/main {zero}\n(delete) {zero} refs/heads/old {one}\n\n");
         let refs = parse_push(&input).unwrap();
         let id = Some(one.parse().unwrap());
-        assert_eq!(refs, [PushedRef { local: id, remote: None }, PushedRef { local: None, remote: id }]);
+        assert_eq!(
+            refs.iter().map(|pushed| (pushed.local, pushed.remote)).collect::<Vec<_>>(),
+            [(id, None), (None, id)]
+        );
+        assert_eq!(refs.iter().map(PushedRef::branch).collect::<Vec<_>>(), [Some("main"), Some("old")]);
+        let tag = parse_push(&format!("refs/tags/v1 {one} refs/tags/v1 {zero}\n")).unwrap();
+        assert_eq!(tag[0].branch(), None);
         assert!(parse_push("").unwrap().is_empty());
         for bad in ["x", "a b c d", "a b c d e", &format!("refs/heads/main {one} refs/heads/main")] {
             assert!(matches!(parse_push(bad), Err(HookError::Input { .. })), "{bad}");

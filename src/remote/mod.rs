@@ -51,6 +51,7 @@ use crate::config::{self, is_plain_name};
 use crate::files;
 use crate::id::{ArtifactId, Digest};
 use crate::store::{Location, Store, pack_size};
+use crate::words::parse_size;
 use cloud::Cloud;
 use folder::Folder;
 use layout::{INDEXES, ROOT, ROOT_TEXT, index_of};
@@ -298,23 +299,9 @@ fn rate_of(name: &str, settings: &config::Remote) -> Result<Option<u64>, RemoteE
     parse_rate(text).map(Some).ok_or_else(bad)
 }
 
-/// Bytes a second, as people write them: `500000`, `500k`, `2MiB`, `1.5 MB`. Letters alone count by 1024.
+/// Bytes a second, as people write them: `500000`, `500k`, `2MiB`, `1.5 MB/s`.
 pub fn parse_rate(text: &str) -> Option<u64> {
-    let text = text.trim().trim_end_matches("/s").trim_end();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..digits].parse().ok()?;
-    let factor: f64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kib" => 1024.0,
-        "m" | "mib" => 1024.0 * 1024.0,
-        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        _ => return None,
-    };
-    let rate = number * factor;
-    (1.0..1e15).contains(&rate).then_some(rate as u64)
+    parse_size(text.trim().trim_end_matches("/s"))
 }
 
 /// Whether entries are most of a pack, so that it costs less to move all of it.

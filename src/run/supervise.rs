@@ -140,6 +140,10 @@ fn spawn(folder: &Path, run: &Run, launch: &Launch, shared_terminal: bool) -> Re
         RunError::BadValue { what }
     })?;
     let mut command = Command::new(program);
+    // What git sets for its hooks would lead a `git` of the command's to another repository or index.
+    for name in crate::git::MISLEADING {
+        command.env_remove(name);
+    }
     command
         .args(arguments)
         .current_dir(&launch.folder)

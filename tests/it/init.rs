@@ -16,7 +16,7 @@ fn a_template_makes_a_project_that_works_and_a_second_time_nothing_changes() {
     wrote data/digits/labels-idx1-ubyte.gz
     wrote ml.toml
     tracked data/digits: 2 files, 43.2 KiB, pointer data/digits.mlref
-    installed the hooks post-checkout, post-merge, pre-push
+    installed the hooks post-checkout, post-merge, pre-commit, pre-push, and the merge driver for pointers
 
     Type this next:
         git add --all && git commit -m 'Begin with digits'  # git gets the project and the pointer

@@ -1,1 +1,0 @@
-//! What is signed is found out; what is not, is refused.
