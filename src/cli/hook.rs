@@ -13,7 +13,7 @@ use crate::track::{CheckoutOptions, Workspace};
 use crate::words::{count, size};
 
 use super::output::{Bar, print_line};
-use super::{Context, Failure, merge_pointer, pre_commit};
+use super::{Context, Failure, merge_pointer, pre_commit, pre_push};
 
 /// Bytes that git may say to the hook before a push.
 const MAX_INPUT: u64 = 64 << 20;
@@ -129,7 +129,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
                 let artifacts = count(transferred.artifacts as u64, "artifact");
                 context.say(&format!("sent {artifacts} to the remote {remote}, {}", size(transferred.bytes)));
             }
-            Ok(())
+            pre_push::check(context, &workspace, remote, &refs)
         }
     }
 }

@@ -34,6 +34,7 @@ mod output;
 mod output_command;
 mod param;
 mod pre_commit;
+mod pre_push;
 mod recipe;
 mod registry;
 mod remote;

@@ -92,18 +92,29 @@ impl Gate {
         let path = work_dir.join(FILE_NAME);
         let Some(content) = config::read(work_dir)? else { return Ok(None) };
         let Some(conditions) = find(&Config::parse_bytes(&content, &path)?) else { return Ok(None) };
-        let text = String::from_utf8_lossy(&content);
+        Self::in_content((&path, &content), keys, name, conditions).map(Some)
+    }
+
+    /// A gate with these conditions, which stand as a list under `keys` in the content of an `ml.toml`; its path is for
+    /// errors, and `name` is for people.
+    pub fn in_content(
+        (path, content): (&Path, &[u8]),
+        keys: &[&str],
+        name: &str,
+        conditions: Vec<String>,
+    ) -> Result<Self, GateError> {
+        let text = String::from_utf8_lossy(content);
         let parse = |(index, condition): (usize, String)| {
             Requirement::parse(&condition).map_err(|error| {
                 let place = config::place_of_element(&text, keys, index);
                 let (line, start) = place.map_or((0, 1), |place| (place.line, place.column));
                 let table = keys.split_last().map_or(&[][..], |(_, table)| table).join(".");
                 let column = start + error.column.saturating_sub(1);
-                GateError::Condition { path: path.clone(), line, column, gate: table, condition, error }
+                GateError::Condition { path: path.to_path_buf(), line, column, gate: table, condition, error }
             })
         };
         let requirements = conditions.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-        Ok(Some(Self { name: name.to_owned(), requirements }))
+        Ok(Self { name: name.to_owned(), requirements })
     }
 
     /// Its name: the alias that it guards, or what a hook calls it.

@@ -9,6 +9,7 @@ mod driver;
 mod install;
 mod merge;
 mod push;
+mod training;
 
 pub use checkout::{Changed, after_checkout, after_merge};
 pub use commit::{Finding, before_commit};
@@ -16,6 +17,7 @@ pub use driver::{driver_state, install_driver, uninstall_driver};
 pub use install::{Installed, Outcome, State, install, state, uninstall};
 pub use merge::{Changes, Conflict, Merged, Side, merge_pointers, with_marks};
 pub use push::{PushedRef, Unavailable, Uploaded, before_push, parse_push};
+pub use training::{Change, Code, change_between, known_run, shows};
 
 use std::path::PathBuf;
 
