@@ -66,7 +66,7 @@ pub(super) struct Ink {
 /// not enough colours, letters tell them apart.
 pub(super) fn inks(grid: &ChartGrid, chart: &Chart, theme: &Theme) -> Vec<Ink> {
     let several = grid.runs.len() > 1;
-    let has_parts = chart.lines.iter().any(|line| !matches!(line.part, "train" | ""));
+    let has_parts = chart.lines.iter().any(|line| !matches!(line.part.as_str(), "train" | ""));
     let mut inks: Vec<Ink> = Vec::new();
     for (place, line) in chart.lines.iter().enumerate() {
         let is_behind = several && has_parts && line.part == "train";

@@ -1,6 +1,7 @@
 //! The state of a grid of charts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -13,7 +14,7 @@ use super::mouse::Drag;
 use super::place::{self, Grid, Parts, Plot};
 use super::quantity::{Quantity, quantities};
 use super::scale::Form;
-use super::tracks::Tracks;
+use super::tracks::{ChartGroup, Tracks};
 use super::window::Window;
 
 /// A run whose metrics are shown.
@@ -58,7 +59,7 @@ pub(super) struct ChartLine {
     pub(super) run: usize,
     pub(super) metric: String,
     /// `train`, `val`; empty where that is not known.
-    pub(super) part: &'static str,
+    pub(super) part: String,
 }
 
 /// A chart.
@@ -68,11 +69,22 @@ pub(super) struct Chart {
     pub(super) lines: Vec<ChartLine>,
 }
 
+impl ChartGroup {
+    /// The chart for those of its metrics that are lines; none where none is.
+    fn of(&self, lines: &BTreeSet<&str>) -> Option<Quantity> {
+        let metrics: Vec<(String, String)> =
+            self.metrics.iter().filter(|(metric, _)| lines.contains(metric.as_str())).cloned().collect();
+        (!metrics.is_empty()).then(|| Quantity { title: self.title.clone(), metrics })
+    }
+}
+
 /// A grid of charts: what is shown, and how.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct ChartGrid {
     pub(super) runs: Vec<ChartRun>,
     tracks: BTreeMap<RunId, Result<Tracks, String>>,
+    /// Tells this grid's jobs from those of others.
+    token: Arc<()>,
     pub(in crate::tui) settings: ChartSettings,
     pub(super) charts: Vec<Chart>,
     made: BTreeMap<(RunId, String), Made>,
@@ -136,7 +148,7 @@ impl ChartGrid {
             let Some((run, tracks)) = self.tracks_of(place) else { continue };
             let Some(track) = tracks.metrics.get(metric) else { continue };
             let made = self.made.get(&(run.id, metric.to_owned()));
-            if made.is_some_and(|made| made.recipe == recipe && std::sync::Arc::ptr_eq(&made.track, track)) {
+            if made.is_some_and(|made| made.recipe == recipe && Arc::ptr_eq(&made.track, track)) {
                 continue;
             }
             parts.push(Part {
@@ -152,11 +164,14 @@ impl ChartGrid {
             return None;
         }
         self.is_making = true;
-        Some(LineJob { recipe, parts })
+        Some(LineJob { token: self.token.clone(), recipe, parts })
     }
 
-    /// Takes lines that were made.
-    pub(in crate::tui) fn made(&mut self, lines: MadeLines) {
+    /// Takes lines that were made, if it was for this grid.
+    pub(in crate::tui) fn made(&mut self, lines: &MadeLines) {
+        if !Arc::ptr_eq(&self.token, &lines.token) {
+            return;
+        }
         self.is_making = false;
         if self.drawn.axis != lines.recipe.axis {
             // Places on another axis mean nothing on this one.
@@ -166,7 +181,7 @@ impl ChartGrid {
         }
         self.drawn = lines.recipe;
         let here: BTreeSet<RunId> = self.runs.iter().map(|run| run.id).collect();
-        self.made.extend(lines.lines.into_iter().filter(|((run_id, _), _)| here.contains(run_id)));
+        self.made.extend(lines.lines.iter().filter(|((run_id, _), _)| here.contains(run_id)).cloned());
     }
 
     /// The line of a chart as it can be drawn now.
@@ -232,12 +247,17 @@ impl ChartGrid {
                 let has = |place: &usize| {
                     self.tracks_of(*place).is_some_and(|(_, tracks)| tracks.metrics.contains_key(metric))
                 };
-                let line = |place| ChartLine { run: place, metric: metric.clone(), part };
+                let line = |place| ChartLine { run: place, metric: metric.clone(), part: part.clone() };
                 (0..self.runs.len()).filter(has).map(line).collect::<Vec<_>>()
             });
             Chart { lines: lines.collect(), title: quantity.title }
         };
-        let charts: Vec<Chart> = quantities(metrics, self.is_together()).into_iter().map(chart).collect();
+        let groups = (0..self.runs.len()).find_map(|place| self.tracks_of(place)?.1.groups.as_ref());
+        let quantities = match groups {
+            Some(groups) => groups.iter().filter_map(|group| group.of(&metrics)).collect(),
+            None => quantities(metrics, self.is_together()),
+        };
+        let charts: Vec<Chart> = quantities.into_iter().map(chart).collect();
         self.charts = charts;
         let found = before.and_then(|title| self.charts.iter().position(|chart| chart.title == title));
         self.selected = found.unwrap_or(self.selected.min(self.charts.len().saturating_sub(1)));

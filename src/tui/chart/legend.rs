@@ -18,7 +18,7 @@ fn mark(ink: &Ink) -> Span<'static> {
 /// What a line is called: the run where there are several, and what it was measured on.
 fn name(grid: &ChartGrid, line: &ChartLine) -> String {
     let run = grid.runs.get(line.run).filter(|_| grid.runs.len() > 1).map(|run| run.name.as_str());
-    match (run, line.part) {
+    match (run, line.part.as_str()) {
         (Some(run), "") => run.to_owned(),
         (Some(run), part) => format!("{run} {part}"),
         (None, "") => line.metric.clone(),

@@ -80,6 +80,8 @@ pub(super) struct Part {
 /// Lines that are to be made, away from the keyboard's thread.
 #[derive(Debug, Clone)]
 pub(in crate::tui) struct LineJob {
+    /// The grid that waits for them.
+    pub(super) token: Arc<()>,
     pub(super) recipe: Recipe,
     pub(super) parts: Vec<Part>,
 }
@@ -96,16 +98,17 @@ impl PartialEq for LineJob {
 }
 
 /// A line that was made, and of what.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) recipe: Recipe,
     pub(super) track: Arc<Track>,
-    pub(super) line: Line,
+    pub(super) line: Arc<Line>,
 }
 
 /// What came of a [`LineJob`].
 #[derive(Debug)]
 pub(in crate::tui) struct MadeLines {
+    pub(super) token: Arc<()>,
     pub(super) recipe: Recipe,
     pub(super) lines: Vec<((RunId, String), Made)>,
 }
@@ -114,14 +117,14 @@ pub(in crate::tui) struct MadeLines {
 pub(in crate::tui) fn make_lines(job: LineJob) -> MadeLines {
     let recipe = job.recipe;
     let make = |part: Part| {
-        let line = Line::new(&part, recipe);
+        let line = Arc::new(Line::new(&part, recipe));
         ((part.run_id, part.metric), Made { recipe, track: part.track, line })
     };
-    MadeLines { recipe, lines: job.parts.into_par_iter().map(make).collect() }
+    MadeLines { token: job.token, recipe, lines: job.parts.into_par_iter().map(make).collect() }
 }
 
 /// A line: places along the axis in order, and a value at each.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Line {
     places: Vec<f64>,
     values: Arc<Values>,

@@ -22,4 +22,4 @@ mod window;
 
 pub(in crate::tui) use grid::{ChartGrid, ChartRun};
 pub(in crate::tui) use line::{LineJob, MadeLines, make_lines};
-pub(in crate::tui) use tracks::{Tracks, tracks};
+pub(in crate::tui) use tracks::{ChartGroup, Tracks, tracks};

@@ -19,7 +19,7 @@ pub(super) struct Quantity {
     /// `loss`, or the metric's whole name where it stands alone.
     pub(super) title: String,
     /// The metrics with the part that each was measured on; that is empty where it is not known.
-    pub(super) metrics: Vec<(String, &'static str)>,
+    pub(super) metrics: Vec<(String, String)>,
 }
 
 /// The part and the quantity of a metric's name: `val_loss`, `val/loss` and `loss/val` are `loss` of `val`.
@@ -44,7 +44,7 @@ pub(super) fn quantities<'m>(metrics: impl IntoIterator<Item = &'m str>, togethe
     let mut charts: Vec<Quantity> = Vec::new();
     for metric in &metrics {
         let (label, title) = part_of(metric).filter(|_| together).unwrap_or(("", metric));
-        let line = ((*metric).to_owned(), label);
+        let line = ((*metric).to_owned(), label.to_owned());
         match charts.iter_mut().find(|chart| chart.title == title) {
             Some(chart) => chart.metrics.push(line),
             None => charts.push(Quantity { title: title.to_owned(), metrics: vec![line] }),
@@ -52,9 +52,10 @@ pub(super) fn quantities<'m>(metrics: impl IntoIterator<Item = &'m str>, togethe
     }
     for chart in &mut charts {
         // `loss` beside `val_loss` is that of training, as Keras names them.
-        let is_trained = |metrics: &[(String, &str)]| metrics.iter().any(|(_, label)| *label == "train");
+        let is_trained = |metrics: &[(String, String)]| metrics.iter().any(|(_, label)| label == "train");
         if chart.metrics.len() > 1 && !is_trained(&chart.metrics) {
-            chart.metrics.iter_mut().filter(|(_, label)| label.is_empty()).for_each(|(_, label)| *label = "train");
+            let plain = chart.metrics.iter_mut().filter(|(_, label)| label.is_empty());
+            plain.for_each(|(_, label)| label.push_str("train"));
         }
         // Training in the first colour everywhere, whatever the alphabet says.
         chart.metrics.sort_by_key(|(_, label)| PARTS.iter().position(|(_, known)| known == label));

@@ -16,7 +16,7 @@ use super::super::mouse::{Mouse, MouseKind};
 use super::super::theme::{Background, ColorDepth, Theme};
 use super::grid::{ChartGrid, ChartRun};
 use super::line::{Axis, make_lines};
-use super::tracks::tracks;
+use super::tracks::{ChartGroup, tracks};
 
 const SMALL: Rect = Rect::new(0, 0, 60, 15);
 const MEDIUM: Rect = Rect::new(0, 0, 80, 24);
@@ -61,7 +61,7 @@ fn series(index: u8) -> Series {
 /// Makes what the grid asks for until it asks for nothing more.
 fn settle(grid: &mut ChartGrid) {
     while let Some(job) = grid.job() {
-        grid.made(make_lines(job));
+        grid.made(&make_lines(job));
     }
 }
 
@@ -422,7 +422,7 @@ fn another_axis_begins_with_all_of_it() {
     assert!(grid.job().is_none(), "asked for once");
     // Until the lines are there, the old ones are shown on the old axis.
     assert!(grid.window.is_some() && grid.drawn.axis == Axis::Step);
-    grid.made(make_lines(job));
+    grid.made(&make_lines(job));
     assert!(grid.window.is_none() && grid.cross.is_none() && picture(&grid, MEDIUM).contains(" elapsed │"));
 }
 
@@ -539,7 +539,7 @@ fn a_live_run_grows_without_moving_what_is_there() {
     // Until the new line is made, the old one stays.
     let job = grid.job().unwrap();
     assert_eq!(text(&buffer(&grid, MEDIUM, ColorDepth::True)).lines().nth(5), text(&before).lines().nth(5));
-    grid.made(make_lines(job));
+    grid.made(&make_lines(job));
     let after = buffer(&grid, MEDIUM, ColorDepth::True);
     let plot = grid.plot(0, MEDIUM).unwrap();
     let old_end = plot.column(grid.scale_x(&grid.charts[0]).unwrap().place(949.0));
@@ -592,4 +592,38 @@ fn outliers_are_cut_and_marked_when_the_user_says_so() {
     keys(&mut grid, MEDIUM, &[Command::ChartOutliers]);
     assert!(high(&grid) < 2.0);
     assert!(picture(&grid, MEDIUM).contains('▴'));
+}
+
+#[test]
+fn charts_of_the_hosts_own_choice_are_kept_in_its_order() {
+    let mut grid = ChartGrid::default();
+    grid.show(vec![run(0)]);
+    let group = |title: &str, metrics: &[(&str, &str)]| ChartGroup {
+        title: title.to_owned(),
+        metrics: metrics.iter().map(|(metric, label)| ((*metric).to_owned(), (*label).to_owned())).collect(),
+    };
+    let groups = vec![
+        group("rate", &[("lr", "")]),
+        group("nothing", &[("gone", "")]),
+        group("losses", &[("val_loss", "seen"), ("train_loss", "learnt")]),
+    ];
+    grid.take(&run_id(0), Ok(tracks(series(0)).grouped(groups)));
+    settle(&mut grid);
+    assert_eq!(grid.charts.iter().map(|chart| chart.title.as_str()).collect::<Vec<_>>(), ["rate", "losses"]);
+    assert!(picture(&grid, LARGE).contains("seen 0.2793  learnt 0.1295"));
+}
+
+#[test]
+fn lines_made_for_another_grid_change_nothing() {
+    let mut one = ChartGrid::default();
+    let mut other = ChartGrid::default();
+    for grid in [&mut one, &mut other] {
+        grid.show(vec![run(0)]);
+        grid.take(&run_id(0), Ok(tracks(series(0))));
+    }
+    let (job, waiting) = (one.job().unwrap(), other.job().unwrap());
+    other.made(&make_lines(job));
+    assert!(other.line(&other.charts[0].lines[0]).is_none() && other.job().is_none(), "still waiting for its own");
+    other.made(&make_lines(waiting));
+    assert!(other.line(&other.charts[0].lines[0]).is_some());
 }

@@ -23,15 +23,33 @@ pub(in crate::tui) struct Track {
 #[derive(Debug, Default, Clone)]
 pub(in crate::tui) struct Tracks {
     pub(super) metrics: BTreeMap<String, Arc<Track>>,
+    /// Which metrics share a chart, where that does not follow from their names.
+    pub(super) groups: Option<Vec<ChartGroup>>,
+}
+
+/// Metrics that share a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::tui) struct ChartGroup {
+    /// What the chart is called.
+    pub(in crate::tui) title: String,
+    /// Its metrics, each with what it is called in the legend.
+    pub(in crate::tui) metrics: Vec<(String, String)>,
 }
 
 /// Sorts a run's points and finds their extremes.
 pub(in crate::tui) fn tracks(series: Series) -> Tracks {
     let some = series.into_iter().filter(|(_, points)| !points.is_empty());
-    Tracks { metrics: some.map(|(metric, points)| (metric, Arc::new(Track::new(&points)))).collect() }
+    let metrics = some.map(|(metric, points)| (metric, Arc::new(Track::new(&points)))).collect();
+    Tracks { metrics, groups: None }
 }
 
 impl Tracks {
+    /// These tracks with charts of their own choice, in this order.
+    pub(in crate::tui) fn grouped(mut self, groups: Vec<ChartGroup>) -> Self {
+        self.groups = Some(groups);
+        self
+    }
+
     /// Metrics that were logged once, which makes no line.
     pub(in crate::tui) fn singles(&self) -> impl Iterator<Item = (&str, f64)> {
         self.metrics.iter().filter(|(_, track)| track.len() == 1).map(|(metric, track)| (metric.as_str(), track.last))

@@ -66,7 +66,7 @@ impl CompareView {
                 self.pending.remove(&run_id);
                 self.charts.take(&run_id, tracks);
             }
-            Answer::Lines(lines) => self.charts.made(lines),
+            Answer::Lines(lines) => self.charts.made(&lines),
             Answer::Code(old, new, changes) => self.code.loaded((old, new), changes),
             Answer::Patch(path, patch) => self.code.patch_loaded(&path, patch),
             Answer::Data(before, after, changes) => self.data.loaded(&(before, after), changes),
