@@ -26,6 +26,7 @@ pub mod query;
 pub mod reach;
 pub mod registry;
 pub mod remote;
+pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod share;

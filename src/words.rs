@@ -70,6 +70,23 @@ pub fn count(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// A metric's value for people: four significant digits, without needless zeros.
+pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{value}").replace("inf", "Infinity") };
+    }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = value.abs().log10().floor();
+    if !(-4.0..9.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let decimals = (3.0 - magnitude).clamp(0.0, 8.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// A length of time: `0.3s`, `12s`, `3m 05s`, `2h 07m`, `3d 04h`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -109,6 +126,15 @@ mod tests {
         assert_eq!([count(1, "file"), count(3, "file")], ["1 file", "3 files"]);
         let lengths = [0.04, 12.4, 185.0, 7620.0, 97_200.0, f64::NAN].map(duration);
         assert_eq!(lengths, ["0.0s", "12s", "3m 05s", "2h 07m", "1d 03h", "?"]);
+    }
+
+    #[test]
+    fn values_read_well() {
+        assert_eq!(
+            [number(0.98765), number(0.5), number(123_456.0), number(1e-7)],
+            ["0.9877", "0.5", "123456", "1.000e-7"]
+        );
+        assert_eq!([number(f64::NAN), number(f64::NEG_INFINITY), number(0.0)], ["NaN", "-Infinity", "0"]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::query::QueryError;
 use crate::reach::ReachError;
 use crate::registry::RegistryError;
 use crate::remote::{ObjectError, RemoteError};
+use crate::report::ReportError;
 use crate::reproduce::ReproduceError;
 use crate::run::RunError;
 use crate::share::ShareError;
@@ -85,6 +86,9 @@ pub enum Failure {
     /// A run could not be run again.
     #[error(transparent)]
     Reproduce(#[from] ReproduceError),
+    /// There is no report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A repository could not be set up.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -188,6 +192,7 @@ impl Failure {
             | Self::Run(_)
             | Self::Share(_)
             | Self::Reproduce(_)
+            | Self::Report(_)
             | Self::Init(_)
             | Self::Hook(_)
             | Self::Serve(_)
@@ -220,6 +225,7 @@ impl Failure {
             Self::Run(error) => run_hint(error),
             Self::Share(error) => share_hint(error),
             Self::Reproduce(error) => reproduce_hint(error),
+            Self::Report(error) => report_hint(error),
             Self::Init(error) => init_hint(error),
             Self::Hook(error) => hook_hint(error),
             Self::Serve(error) => serve_hint(error),
@@ -600,6 +606,21 @@ fn reproduce_hint(error: &ReproduceError) -> Option<String> {
         ReproduceError::Git(error) => git_hint(error),
         ReproduceError::File(error) => file_hint(error),
         ReproduceError::Lock(error) => lock_hint(error),
+    }
+}
+
+fn report_hint(error: &ReportError) -> Option<String> {
+    match error {
+        ReportError::NothingInCommon { is_shallow: true, .. } => Some(
+            "this clone is shallow: `git fetch --unshallow`, or in CI check out all of history (fetch-depth: 0)"
+                .to_owned(),
+        ),
+        ReportError::NothingInCommon { .. } => Some("name the branch that this one is to be merged into".to_owned()),
+        ReportError::Diff(error) => diff_hint(error),
+        ReportError::Registry(error) => registry_hint(error),
+        ReportError::Run(error) => run_hint(error),
+        ReportError::Track(error) => track_hint(error),
+        ReportError::Git(error) => git_hint(error),
     }
 }
 

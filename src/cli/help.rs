@@ -23,6 +23,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "export",
             "reproduce",
             "bisect",
+            "report",
             "ui",
             "mlflow",
         ],

@@ -38,6 +38,7 @@ mod pre_push;
 mod recipe;
 mod registry;
 mod remote;
+mod report;
 mod reproduce;
 mod rm;
 mod run;
@@ -117,6 +118,7 @@ enum Command {
     Rm(rm::Args),
     Reproduce(reproduce::Args),
     Bisect(bisect::Args),
+    Report(report::Args),
     Export(export::Args),
     Ui(ui::Args),
     Mlflow(mlflow::Args),
@@ -199,6 +201,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Rm(args) => rm::run(context, args),
         Command::Reproduce(args) => reproduce::run(context, args),
         Command::Bisect(args) => bisect::run(context, args),
+        Command::Report(args) => report::run(context, args),
         Command::Ui(args) => ui::run(context, args),
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),

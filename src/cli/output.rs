@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::track::Progress;
 use crate::words::printable;
 
+pub(crate) use crate::words::number;
+
 use super::{Context, Failure};
 
 /// Writes `text` and a newline to stdout.
@@ -83,23 +85,6 @@ pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A metric's value for people: four significant digits, without needless zeros.
-pub(crate) fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return if value.is_nan() { "NaN".to_owned() } else { format!("{value}").replace("inf", "Infinity") };
-    }
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let magnitude = value.abs().log10().floor();
-    if !(-4.0..9.0).contains(&magnitude) {
-        return format!("{value:.3e}");
-    }
-    let decimals = (3.0 - magnitude).clamp(0.0, 8.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
 /// Progress of long work on a terminal: it shows after half a second, and goes when the work is over.
 #[derive(Debug)]
 pub(crate) struct Bar {
@@ -148,15 +133,6 @@ impl Progress for Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_read_well() {
-        assert_eq!(
-            [number(0.98765), number(0.5), number(123_456.0), number(1e-7)],
-            ["0.9877", "0.5", "123456", "1.000e-7"]
-        );
-        assert_eq!([number(f64::NAN), number(f64::NEG_INFINITY), number(0.0)], ["NaN", "-Infinity", "0"]);
-    }
 
     #[test]
     fn tables_align_and_escape() {

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["catalog", "init", "reach", "reproduce", "share", "import", "export"],
     &["verify"],
     &["gate"],
-    &["hooks", "mlflow", "tui", "upkeep"],
+    &["hooks", "mlflow", "report", "tui", "upkeep"],
     &["cli"],
     &["faults"],
 ];

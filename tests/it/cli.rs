@@ -54,6 +54,7 @@ fn the_help_lists_the_commands() {
       export       Write runs as tables, or as MLflow keeps them
       reproduce    Run a recorded run once more, and say whether it comes out the same
       bisect       Find the commit that broke a metric
+      report       Say what a branch did to metrics, parameters, data and the registry
       ui           Open the dashboard: runs as they happen, their charts and logs, and the registry
       mlflow       Serve this repository to MLflow's clients
 

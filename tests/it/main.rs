@@ -35,6 +35,7 @@ mod proxy;
 mod reading;
 mod registry;
 mod remotes;
+mod report;
 mod reproduce;
 mod runs;
 mod sandbox;
