@@ -1,7 +1,9 @@
 //! `git ml init`
 
+use clap::ValueEnum;
+
 use crate::hooks::{self, HookError, Outcome};
-use crate::init::{self, Done, Template, find_template, templates};
+use crate::init::{self, Done, Forge, Template, find_template, templates, write_workflow};
 use crate::words::{count, size};
 
 use super::output::{Align, Bar, Table, print_line};
@@ -19,6 +21,17 @@ pub(crate) struct Args {
     /// List the templates
     #[arg(long, conflicts_with = "template")]
     list_templates: bool,
+    /// Also write what this forge's CI needs to verify every push and to report on pull requests
+    #[arg(long, value_name = "FORGE", value_enum, conflicts_with = "list_templates")]
+    ci: Option<Ci>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ci {
+    #[value(name = "github")]
+    GitHub,
+    #[value(name = "gitlab")]
+    GitLab,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
@@ -30,9 +43,29 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let done = init::init(&context.folder, template, trust.as_ref(), &Bar::new(context))?;
     report(context, &done)?;
     install_hooks(context, &done)?;
-    match template {
-        Some(template) => next(context, template),
-        None => next_without_template(context),
+    match (template, args.ci) {
+        (Some(template), _) => next(context, template),
+        (None, Some(_)) => {}
+        (None, None) => next_without_template(context),
+    }
+    match args.ci {
+        Some(Ci::GitHub) => set_up_ci(context, &done, Forge::GitHub),
+        Some(Ci::GitLab) => set_up_ci(context, &done, Forge::GitLab),
+        None => Ok(()),
+    }
+}
+
+fn set_up_ci(context: &Context, done: &Done, forge: Forge) -> Result<(), Failure> {
+    let workflow = write_workflow(&done.workspace, forge)?;
+    for path in &workflow.written {
+        context.say(&format!("wrote {path}"));
+    }
+    match &workflow.remote {
+        Some(remote) => context.say(&format!("it asks the remote {remote} whether it has the data")),
+        None => context.say(&format!("say in {} which remote has the data, as REMOTE", workflow.path)),
+    }
+    if let Some((path, lines)) = &workflow.missing {
+        context.say(&format!("add this to {path}:\n\n{lines}"));
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! What is there already stays as it is: a file that differs from what would be written is a conflict, and all
 //! conflicts are found before anything is written.
 
+mod ci;
 mod template;
 
+pub use ci::{Forge, Workflow, write_workflow};
 pub use template::{Template, find_template, templates};
 
 use std::io::Write;
