@@ -616,6 +616,12 @@ fn report_hint(error: &ReportError) -> Option<String> {
                 .to_owned(),
         ),
         ReportError::NothingInCommon { .. } => Some("name the branch that this one is to be merged into".to_owned()),
+        ReportError::UnknownGate { known, .. } if known.is_empty() => {
+            Some("write one: [gates.NAME] with require = [\"metrics.test_accuracy >= 0.97\"]".to_owned())
+        }
+        ReportError::UnknownGate { known, .. } => Some(format!("there are {}", known.join(", "))),
+        ReportError::Config(error) => config_hint(error),
+        ReportError::Gate(error) => gate_hint(error),
         ReportError::Diff(error) => diff_hint(error),
         ReportError::Registry(error) => registry_hint(error),
         ReportError::Run(error) => run_hint(error),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::files::{Durability, publish};
 use crate::report::{Entry, Question, Report, Standing, gather};
 use crate::run::Run;
+use crate::words::printable;
 
 use super::output::{Bar, print_json, print_line};
 use super::{Context, Failure, runs};
@@ -24,7 +25,8 @@ use super::{Context, Failure, runs};
 \x20 git ml report --against main -o report.html\n\
 \x20 git ml report brave-otter-12 kind-ferret-125\n\n\
 The same repository gives the same bytes. Markdown begins with the line `<!-- git-ml report -->`, by which a program finds \
-the comment it wrote before, and fits into a comment on GitHub. docs/ci.md says more.")]
+the comment it wrote before, and fits into a comment on GitHub. docs/ci.md says more.\n\n\
+Exit code 3 says that a gate of --gate is not passed; without --gate no gate is asked.")]
 pub(crate) struct Args {
     /// The runs: names, ids, unique prefixes of those, or @ for the latest
     #[arg(value_name = "RUN")]
@@ -32,6 +34,12 @@ pub(crate) struct Args {
     /// Compare this branch with what it is to be merged into
     #[arg(long, value_name = "REV")]
     against: Option<String>,
+    /// Report on this experiment alone; can be given again
+    #[arg(long = "experiment", value_name = "NAME")]
+    experiments: Vec<String>,
+    /// Ask this gate of ml.toml about each run of the report; exit with 3 if one does not pass
+    #[arg(long = "gate", value_name = "NAME")]
+    gates: Vec<String>,
     /// How to write it; by default as the file's name says, or md
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -65,22 +73,44 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         wanted => wanted,
     };
     let found = wanted.iter().map(|wanted| runs::find(&workspace, &opened, wanted));
-    let question = Question { runs: found.collect::<Result<_, _>>()?, against: args.against.clone() };
+    let question = Question {
+        runs: found.collect::<Result<_, _>>()?,
+        against: args.against.clone(),
+        experiments: args.experiments.clone(),
+        gates: args.gates.clone(),
+    };
     let report = gather(&workspace, &opened, question, &Bar::new(context))?;
-    if args.json {
-        return print_json(&document(&report));
-    }
     let format = args.format.or_else(|| args.output.as_deref().map(Format::of)).unwrap_or(Format::Md);
     match &args.output {
-        None => print_line(
-            match format {
+        _ if args.json => print_json(&document(&report))?,
+        Some(path) => write(context, &report, format, path)?,
+        None => {
+            let text = match format {
                 Format::Md => report.markdown(None),
                 Format::Html => report.html(),
-            }
-            .trim_end(),
-        ),
-        Some(path) => write(context, &report, format, path),
+            };
+            print_line(text.trim_end())?;
+        }
     }
+    match report.passed() {
+        true => Ok(()),
+        false => refuse(context, &report),
+    }
+}
+
+/// Says which conditions keep a gate shut.
+fn refuse(context: &Context, report: &Report) -> Result<(), Failure> {
+    for judgement in report.gates.iter().filter(|judgement| !judgement.passed()) {
+        let gate = printable(&judgement.gate);
+        if judgement.outcomes.is_empty() {
+            context.refuse(&format!("there is no run that could pass the gate {gate}"));
+        }
+        for outcome in judgement.outcomes.iter().filter(|outcome| !outcome.passed) {
+            context.refuse(&format!("{} does not pass the gate {gate}", printable(&outcome.subject)));
+            outcome.failed().for_each(|checked| context.refuse_line(&format!("  {checked}")));
+        }
+    }
+    Err(Failure::Verification)
 }
 
 fn write(context: &Context, report: &Report, format: Format, path: &Path) -> Result<(), Failure> {
@@ -129,6 +159,9 @@ fn document(report: &Report) -> Value {
         };
         json!({ "path": change.path.as_str(), "before": version(&change.before), "after": version(&change.after) })
     });
+    let gates = report.gates.iter().map(
+        |judgement| json!({ "gate": judgement.gate, "passed": judgement.passed(), "outcomes": judgement.outcomes }),
+    );
     let events = report.events.iter().map(|event| {
         json!({
             "model": event.model,
@@ -142,6 +175,7 @@ fn document(report: &Report) -> Value {
     json!({
         "against": against,
         "entries": report.entries.iter().map(entry).collect::<Vec<_>>(),
+        "gates": gates.collect::<Vec<_>>(),
         "data": data.collect::<Vec<_>>(),
         "registry": events.collect::<Vec<_>>(),
     })

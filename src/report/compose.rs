@@ -3,6 +3,7 @@
 use super::page::{Align, Block, Line, Span};
 use super::{Entry, Measured, Measurement, Report, Standing, Verdict};
 use crate::diff::{ArtifactChange, Version};
+use crate::gate::Checked;
 use crate::run::{Run, RunStatus};
 use crate::words::{count, duration, number, size};
 
@@ -27,6 +28,7 @@ pub(super) fn blocks(report: &Report, limits: Limits) -> Vec<Block> {
     let mut blocks = vec![Block::Heading(2, line!["git ml report"])];
     blocks.extend(summary(report));
     blocks.extend(origin(report));
+    gates(&mut blocks, report, limits);
     blocks.push(Block::Picture);
     for entry in report.entries.iter().take(limits.entries) {
         entry_blocks(&mut blocks, report, entry, limits);
@@ -57,6 +59,10 @@ fn summary(report: &Report) -> Option<Block> {
         }
         line.extend(spans);
     };
+    for judgement in report.gates.iter().take(3) {
+        let word = if judgement.passed() { "passed" } else { "not passed" };
+        part(line!["gate ", Span::code(&judgement.gate), ": ", Span::Strong(word.to_owned())]);
+    }
     for entry in report.entries.iter().take(3) {
         if let Some(tally) = tally(entry) {
             part(line![Span::code(&entry.title), ": ", Span::Strong(tally)]);
@@ -87,6 +93,39 @@ fn tally(entry: &Entry) -> Option<String> {
         })
         .collect();
     Some(if parts.is_empty() { "no metric to compare".to_owned() } else { parts.join(", ") })
+}
+
+/// What came of the gates: each condition with the values that were found, and where.
+fn gates(blocks: &mut Vec<Block>, report: &Report, limits: Limits) {
+    if report.gates.is_empty() {
+        return;
+    }
+    let mut rows = Vec::new();
+    for judgement in &report.gates {
+        let gate = || vec![Span::code(&judgement.gate)];
+        if judgement.outcomes.is_empty() {
+            rows.push(vec![gate(), Line::new(), Line::new(), line!["no run"], line!["✗ not known"]]);
+        }
+        for outcome in &judgement.outcomes {
+            // What keeps it shut comes first, so that it is seen where not all is shown.
+            let mut conditions: Vec<&Checked> = outcome.conditions.iter().collect();
+            conditions.sort_by_key(|checked| checked.passed);
+            for checked in conditions {
+                let verdict = match (checked.passed, checked.known) {
+                    (true, _) => "✓ holds",
+                    (false, true) => "✗ fails",
+                    (false, false) => "✗ not known",
+                };
+                let found = checked.looked.iter().map(|looked| vec![Span::code(&looked.to_string())]);
+                let found: Line = found.collect::<Vec<_>>().join(&Span::from(", "));
+                let condition = vec![Span::code(&checked.condition)];
+                rows.push(vec![gate(), vec![Span::code(&outcome.subject)], condition, found, line![verdict]]);
+            }
+        }
+    }
+    blocks.push(Block::Heading(3, line!["Gates"]));
+    let columns = ["gate", "run", "condition", "found", "outcome"].map(|name| (name, Align::Left));
+    table(blocks, columns.to_vec(), rows, limits);
 }
 
 /// What was compared with what.

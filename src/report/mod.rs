@@ -24,7 +24,9 @@ pub use measure::{Direction, Measurement, Verdict, direction};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Search};
+use crate::config::{Config, ConfigError};
 use crate::diff::{self, ArtifactChange, DiffError, Question as DiffQuestion, Side};
+use crate::gate::{Candidate, Gate, GateError, Keeper, Outcome};
 use crate::git::GitError;
 use crate::id::{CommitId, RunId};
 use crate::registry::{EventKind, Registry, RegistryError, RegistryEvent};
@@ -44,6 +46,20 @@ pub enum ReportError {
         /// Whether history is cut off in this clone.
         is_shallow: bool,
     },
+    /// `ml.toml` has no such gate.
+    #[error("ml.toml has no gate `{name}`")]
+    UnknownGate {
+        /// As it was asked for.
+        name: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// `ml.toml` could not be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A gate could not be asked.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// Versions of data could not be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
@@ -69,6 +85,10 @@ pub struct Question {
     /// The revision that HEAD is compared with: what this branch is to be merged into. Without one, the first of `runs`
     /// is what the others are compared with.
     pub against: Option<String>,
+    /// Experiments to report on; without any, all.
+    pub experiments: Vec<String>,
+    /// Gates of `ml.toml` that every run of the report has to pass.
+    pub gates: Vec<String>,
 }
 
 /// The facts of a report.
@@ -78,12 +98,30 @@ pub struct Report {
     pub against: Option<Against>,
     /// What was measured: an entry for each experiment, or for each run that was asked for.
     pub entries: Vec<Entry>,
+    /// What came of the gates that were asked, in the order they were asked for.
+    pub gates: Vec<Judgement>,
     /// Data that differs.
     pub data: Vec<ArtifactChange>,
     /// What happened to versions that come from here, the oldest first.
     pub events: Vec<RegistryEvent>,
     /// Runs whose records cannot be read.
     pub unreadable: usize,
+}
+
+/// What came of a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The gate.
+    pub gate: String,
+    /// What came of it for the run of each entry.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Judgement {
+    /// Whether every run passes. Where nothing was measured, nothing passes.
+    pub fn passed(&self) -> bool {
+        !self.outcomes.is_empty() && self.outcomes.iter().all(|outcome| outcome.passed)
+    }
 }
 
 /// What a branch is compared with.
@@ -140,6 +178,11 @@ impl Entry {
 }
 
 impl Report {
+    /// Whether every gate that was asked is passed.
+    pub fn passed(&self) -> bool {
+        self.gates.iter().all(Judgement::passed)
+    }
+
     /// The report as Markdown for GitHub and GitLab, at most [`MAX_BYTES`] long: what does not fit is counted.
     ///
     /// `picture` is where the reader finds [`Report::picture`], relative to the report.
@@ -165,10 +208,13 @@ pub fn gather(
     question: Question,
     progress: &dyn Progress,
 ) -> Result<Report, ReportError> {
-    let Question { runs: asked, against } = question;
+    let Question { runs: asked, against, experiments, gates } = question;
+    let is_wanted =
+        |run: &Run| experiments.is_empty() || run.experiment.as_ref().is_some_and(|name| experiments.contains(name));
     let Some(revision) = against else {
-        let entries = without_branch(runs, asked)?;
-        return Ok(Report { against: None, entries, data: Vec::new(), events: Vec::new(), unreadable: 0 });
+        let entries = without_branch(runs, asked.into_iter().filter(is_wanted).collect())?;
+        let gates = judge(workspace, &gates, &entries)?;
+        return Ok(Report { against: None, entries, gates, data: Vec::new(), events: Vec::new(), unreadable: 0 });
     };
     let repository = &workspace.repository;
     let branch = Branch::find(repository, &revision)?;
@@ -183,7 +229,7 @@ pub fn gather(
     let excluded: BTreeSet<RunId> = own.iter().map(|(run, _)| run.id).collect();
     let pointers = workspace.pointers_at(&branch.tip)?;
     let mut entries = Vec::new();
-    for (run, others) in chosen {
+    for (run, others) in chosen.into_iter().filter(|(run, _)| is_wanted(run)) {
         let base = history.base_for(repository, &run, &found.runs, &excluded);
         let read_otherwise =
             |input: &&crate::run::RunInput| pointers.get(&input.path).is_some_and(|pointer| pointer.id != input.id);
@@ -199,9 +245,10 @@ pub fn gather(
     let data = diff::compare(workspace, &asked, progress)?;
     let here: BTreeSet<RunId> = excluded.into_iter().chain(entries.iter().map(|entry| entry.here.run.id)).collect();
     let events = events(workspace, &branch, &here)?;
+    let gates = judge(workspace, &gates, &entries)?;
     let against =
         Against { revision, base: branch.base, tip: branch.tip, commits: branch.commits.len(), runs: here.len() };
-    Ok(Report { against: Some(against), entries, data, events, unreadable: found.problems.len() })
+    Ok(Report { against: Some(against), entries, gates, data, events, unreadable: found.problems.len() })
 }
 
 /// Runs by themselves; the first is what the others are compared with.
@@ -216,6 +263,23 @@ fn without_branch(runs: &Runs<'_>, asked: Vec<Run>) -> Result<Vec<Entry>, Report
         entries.push(Entry { title, here, standing: None, base, others, stale_inputs: Vec::new() });
     }
     Ok(entries)
+}
+
+/// Asks each gate about the run of each entry.
+fn judge(workspace: &Workspace, names: &[String], entries: &[Entry]) -> Result<Vec<Judgement>, ReportError> {
+    let mut judgements = Vec::new();
+    for name in names {
+        let work_dir = workspace.repository.work_dir()?;
+        let Some(gate) = Gate::load(work_dir, name)? else {
+            let known = Config::load(work_dir)?.gates.into_keys().collect();
+            return Err(ReportError::UnknownGate { name: name.clone(), known });
+        };
+        let keeper = Keeper { workspace };
+        let check = |entry: &Entry| gate.check(&Candidate::run(workspace, &keeper, &entry.here.run, None)?);
+        let outcomes = entries.iter().map(check).collect::<Result<_, _>>()?;
+        judgements.push(Judgement { gate: name.clone(), outcomes });
+    }
+    Ok(judgements)
 }
 
 /// A run with its curves. A series that cannot be read costs the curves and nothing else.

@@ -7,7 +7,7 @@
 use super::Verdict;
 
 /// Characters of a name or value that are shown.
-const MAX_CODE: usize = 80;
+const MAX_CODE: usize = 120;
 
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

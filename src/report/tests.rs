@@ -56,10 +56,30 @@ fn report(texts: &[&str], entries: usize) -> Report {
         stale_inputs: texts.iter().map(|text| (*text).to_owned()).collect(),
     };
     let commit = CommitId::from_bytes([7; 20]);
+    let looked = |text: &str| crate::gate::Looked {
+        what: text.to_owned(),
+        value: text.into(),
+        origin: crate::gate::Origin::default(),
+        reason: None,
+    };
+    let condition = |text: &&str| crate::gate::Checked {
+        condition: (*text).to_owned(),
+        passed: false,
+        known: true,
+        looked: vec![looked(text)],
+    };
+    let outcome = Outcome {
+        gate: texts[0].to_owned(),
+        subject: texts[0].to_owned(),
+        passed: false,
+        conditions: texts.iter().map(condition).collect(),
+    };
+    let gates = vec![Judgement { gate: texts[0].to_owned(), outcomes: vec![outcome] }];
     let against = Against { revision: texts[0].to_owned(), base: commit, tip: commit, commits: 3, runs: 2 };
     Report {
         against: Some(against),
         entries: vec![entry; entries],
+        gates,
         data: Vec::new(),
         events: Vec::new(),
         unreadable: 1,
@@ -70,7 +90,7 @@ fn report(texts: &[&str], entries: usize) -> Report {
 fn tags(text: &str) -> BTreeMap<String, usize> {
     let mut tags = BTreeMap::new();
     for tag in text.split('<').skip(1) {
-        let name = tag.split([' ', '>', '\n', '/']).next().unwrap_or_default();
+        let name = tag.split([' ', '>', '\n']).next().unwrap_or_default();
         *tags.entry(name.to_owned()).or_default() += 1;
     }
     tags
@@ -84,7 +104,7 @@ fn hostile_texts_add_no_tag_to_a_page_or_a_picture() {
     let count = |report: &Report| {
         let mut tags = tags(&report.html());
         // An empty text is told in words.
-        tags.remove("code");
+        tags.retain(|tag, _| !tag.ends_with("code"));
         tags
     };
     assert_eq!(count(&hostile), count(&tame));
@@ -100,7 +120,7 @@ fn hostile_texts_add_no_tag_to_a_page_or_a_picture() {
 #[test]
 fn hostile_texts_stay_in_code_spans() {
     let text = report(&HOSTILE, 1).markdown(None);
-    assert_eq!(text.matches(MARKER).count(), 2, "the marker, and its text in a code span:\n{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("<!--") && !line.contains('`')).count(), 1, "{text}");
     assert!(text.starts_with(&format!("{MARKER}\n")));
     // Without what stands in code spans there is nothing that a forge looks for.
     let ours: String = text.lines().map(without_code).collect::<Vec<_>>().join("\n");

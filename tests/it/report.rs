@@ -253,8 +253,40 @@ fn files_are_written_whole_and_the_picture_is_beside_the_report() {
     report(&sandbox, &["-o", "out.html"]);
     let page = sandbox.read("out.html");
     assert!(page.contains(&picture), "the page has the picture in it");
-    assert!(!page.replace("http://www.w3.org/2000/svg", "").contains("http"), "and needs nothing else");
+    let others = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!others.contains("://") && !others.contains("<script"), "and needs nothing else");
     let printed = report(&sandbox, &["--format", "html"]).stdout();
     assert_eq!(printed, page);
     sandbox.git_ml(&["report", "-o", "data"]).one_line_error();
+}
+
+#[test]
+fn a_gate_decides_only_where_it_is_asked() {
+    let sandbox = project();
+    improve(&sandbox);
+    let gates = "\n[gates.merge]\nrequire = [\"metrics.test_accuracy >= 0.8\", \"not dirty\"]\n\
+                 [gates.release]\nrequire = [\"metrics.test_accuracy >= 0.99\"]\n";
+    sandbox.write("ml.toml", CONFIG.to_owned() + gates);
+    sandbox.commit("Ask for more");
+    report(&sandbox, &[]);
+    let passed = report(&sandbox, &["--gate", "merge"]).stdout();
+    assert!(passed.contains("gate `merge`: **passed**"), "{passed}");
+    assert!(passed.contains("| `merge` | `new-one` | `metrics.test_accuracy >= 0.8` |"), "{passed}");
+    let arguments = ["report", "--against", "main", "--gate", "merge", "--gate", "release", "-o", "out.html"];
+    let refused = sandbox.git_ml(&arguments).code(3);
+    assert!(refused.stderr().contains("new-one does not pass the gate release"), "{refused}");
+    assert!(refused.stderr().contains("metrics.test_accuracy is 0.875"), "{refused}");
+    assert!(sandbox.read("out.html").contains("✗ fails"), "it is written all the same");
+    let document = sandbox.git_ml(&["report", "--against", "main", "--gate", "release", "--json"]).code(3).json();
+    assert_eq!(document["gates"][0]["passed"], false);
+    // Where nothing was measured nothing passes.
+    let nothing = ["report", "--against", "main", "--gate", "merge", "--experiment", "other"];
+    let refused = sandbox.git_ml(&nothing).code(3);
+    assert!(refused.stderr().contains("there is no run that could pass the gate merge"), "{refused}");
+    assert_snapshot!(sandbox.git_ml(&["report", "--against", "main", "--gate", "nightly"]).code(1), @"
+    --- stderr
+    error: ml.toml has no gate `nightly`
+    hint: there are merge, release
+    --- exit 1
+    ");
 }
