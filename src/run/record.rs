@@ -128,8 +128,8 @@ impl MetricSummary {
 /// Whether a metric's smallest value is its best, as its name tells.
 pub fn smaller_is_better(metric: &str) -> bool {
     const PARTS: [&str; 4] = ["loss", "error", "perplexity", "latency"];
-    const WORDS: [&str; 16] = [
-        "bpb", "bpc", "cer", "cost", "eer", "err", "fid", "mae", "mape", "mse", "nll", "ppl", "rmse", "seconds",
+    const WORDS: [&str; 17] = [
+        "bpb", "bpc", "cer", "cost", "ece", "eer", "err", "fid", "mae", "mape", "mse", "nll", "ppl", "rmse", "seconds",
         "time", "wer",
     ];
     metric

@@ -69,7 +69,7 @@ pub(super) fn parts(area: Rect, entries: usize, is_table: bool) -> Parts {
         return Parts { charts: area, legend: Rect { height: 0, ..area } };
     }
     if is_table && area.width >= 110 {
-        let (charts, legend) = split_left(area, area.width - LEGEND_WIDTH);
+        let (charts, legend) = split_left(area, area.width - (area.width * 2 / 5).clamp(44, 64));
         return Parts { charts, legend };
     }
     let rows = if is_table { entries.saturating_add(1) } else { entries.div_ceil((area.width / LEGEND_ENTRY).max(1)) };
@@ -77,8 +77,6 @@ pub(super) fn parts(area: Rect, entries: usize, is_table: bool) -> Parts {
     Parts { charts, legend }
 }
 
-/// Columns of the legend beside a chart.
-const LEGEND_WIDTH: u16 = 44;
 /// Columns of one line in a legend below charts.
 pub(super) const LEGEND_ENTRY: u16 = 30;
 

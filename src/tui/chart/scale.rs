@@ -119,9 +119,13 @@ impl Scale {
 
     /// Round values from the low end to the high one with their labels, about `count` of them.
     pub(super) fn ticks(&self, count: usize, unit: Unit) -> Vec<Tick> {
-        if self.form == Form::Log && self.high / self.low >= 8.0 {
-            let values = self.powers(count);
-            return values.into_iter().map(|value| Tick { value, label: lone_label(value, unit) }).collect();
+        if self.form == Form::Log {
+            let values = [self.powers(count, &[1.0]), self.powers(count, &[1.0, 2.0, 5.0])];
+            // Within less than a decade, steps say more than powers.
+            let fitting = values.into_iter().filter(|values| (2..=2 * count.max(2)).contains(&values.len()));
+            if let Some(values) = fitting.max_by_key(Vec::len) {
+                return values.into_iter().map(|value| Tick { value, label: lone_label(value, unit) }).collect();
+            }
         }
         let steps: &dyn Fn(f64) -> Option<f64> = match unit {
             Unit::Number => &NUMBERS,
@@ -147,12 +151,10 @@ impl Scale {
         values.iter().map(|value| Tick { value: *value, label: label(*value) }).collect()
     }
 
-    /// The powers of ten, or some of them, and between few of them twice and five times as much.
-    fn powers(&self, count: usize) -> Vec<f64> {
+    /// The powers of ten, or every so many of them, times each of some factors.
+    fn powers(&self, count: usize, factors: &[f64]) -> Vec<f64> {
         let (first, last) = (self.low.log10(), self.high.log10());
-        let decades = last - first;
-        let every = (decades / count.max(1) as f64).ceil().max(1.0) as i32;
-        let factors: &[f64] = if decades * 2.5 <= count as f64 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let every = ((last - first) / count.max(1) as f64).ceil().max(1.0) as i32;
         let exponents = (first.floor() as i32..=last.ceil() as i32).filter(|exponent| exponent.rem_euclid(every) == 0);
         let values = exponents.flat_map(|exponent| factors.iter().map(move |factor| factor * 10f64.powi(exponent)));
         let inside = self.low * (1.0 - 1e-9)..=self.high * (1.0 + 1e-9);
@@ -293,8 +295,8 @@ mod tests {
         assert_eq!(log(0.02, 3.0, 6), ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]);
         assert_eq!(log(1e-6, 1e6, 4), ["1e-6", "0.001", "1", "1000", "1M"]);
         assert_eq!(log(1.0, 1e5, 5), ["1", "10", "100", "1000", "10k", "100k"]);
-        // Within less than a decade, steps say more than powers.
-        assert_eq!(log(2.0, 4.0, 2), ["2", "3", "4"]);
+        assert_eq!(log(2.0, 4.5, 2), ["2", "3", "4"]);
+        assert_eq!(log(0.03, 0.6, 2), ["0.05", "0.1", "0.2", "0.5"]);
         let scale = Scale::new(0.0, 100.0, Form::Log);
         assert!(scale.low > 0.0 && scale.place(0.0).is_nan() && scale.place(-1.0).is_nan());
         let scale = Scale::new(1.0, 100.0, Form::Log);

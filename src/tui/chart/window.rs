@@ -223,5 +223,5 @@ impl ChartGrid {
 
 /// About how many ticks a plot has room for on its vertical axis.
 pub(super) fn ticks_y(plot: &Plot) -> usize {
-    usize::from(plot.lines.height / 3).clamp(1, 8)
+    usize::from(plot.lines.height / 3).clamp(2, 8)
 }

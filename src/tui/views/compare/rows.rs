@@ -112,8 +112,9 @@ fn metric_row(name: &str, runs: &[&Run]) -> Row {
     let decimals = text::decimals(lasts.iter().flatten().copied());
     let finite = || lasts.iter().flatten().copied().filter(|value| value.is_finite());
     let best = if smaller_is_better(name) { finite().reduce(f64::min) } else { finite().reduce(f64::max) };
-    // What all of them have is no achievement, and what the machine does is none either.
-    let is_contest = finite().any(|value| Some(value) != best) && !name.starts_with("system");
+    // What all of them have is no achievement, and neither is what the machine does or the recipe sets.
+    let is_set = name.starts_with("system") || matches!(name, "epoch" | "learning_rate" | "lr" | "step");
+    let is_contest = finite().any(|value| Some(value) != best) && !is_set;
     let first = lasts.first().copied().flatten();
     let value = |(place, last): (usize, &Option<f64>)| {
         let Some(last) = *last else { return Value::default() };
