@@ -49,6 +49,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Charts, &[named(Enter)], Command::Open, Some("fill"), "let the chart fill the area, or show all of them"),
     bind(Charts, &[named(Left), key('h')], Command::Left, None, "the chart at the left; the crosshair to the point before"),
     bind(Charts, &[named(Right), key('l')], Command::Right, None, "the chart at the right; the crosshair to the next point"),
+    bind(Charts, &[key('/')], Command::Filter, None, "find a chart by its name"),
     bind(Charts, &[key('v')], Command::ChartCrosshair, Some("values"), "show a crosshair with the values of all lines, or hide it"),
     bind(Charts, &[key('+'), key('=')], Command::ChartZoomIn, Some("zoom"), "zoom in; the wheel does, and a drag over what to see"),
     bind(Charts, &[key('-')], Command::ChartZoomOut, None, "zoom out"),

@@ -9,6 +9,8 @@ use ratatui::layout::Rect;
 use crate::id::RunId;
 
 use super::super::keys::Command;
+use super::super::overlay::{Item, Overlay, Picker, Purpose};
+use super::super::text;
 use super::line::{Axis, Line, LineJob, Made, MadeLines, Part, Recipe};
 use super::mouse::Drag;
 use super::place::{self, Grid, Parts, Plot};
@@ -378,6 +380,25 @@ impl ChartGrid {
         let grid = Grid::new(self.parts(area).charts, self.charts.len());
         let row = self.selected / grid.columns;
         self.offset = self.offset.clamp((row + 1).saturating_sub(grid.rows), row);
+    }
+
+    /// Asks which chart to look at; none where there is no choice. The answer is for [`Self::choose`].
+    pub(in crate::tui) fn ask_for_chart(&self) -> Option<Overlay> {
+        let item = |(place, chart): (usize, &Chart)| Item {
+            key: chart.title.clone(),
+            label: text::clean(&chart.title),
+            note: String::new(),
+            is_chosen: place == self.selected,
+        };
+        let items: Vec<Item> = self.charts.iter().enumerate().map(item).collect();
+        (items.len() > 1).then(|| Overlay::Picker(Picker::one(Purpose::Chart, "Find a chart".to_owned(), items)))
+    }
+
+    /// Chooses the chart that the user found.
+    pub(in crate::tui) fn choose(&mut self, title: &str, area: Rect) {
+        if let Some(chart) = self.charts.iter().position(|chart| chart.title == title) {
+            self.select(chart, area);
+        }
     }
 
     fn select_beside(&mut self, command: Command, area: Rect) {

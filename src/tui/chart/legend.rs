@@ -29,7 +29,8 @@ fn name(grid: &ChartGrid, line: &ChartLine) -> String {
 /// The values of a chart for its title: with what they were measured on where one run is shown, in the runs' colours
 /// where several are. Those that have no room are counted.
 pub(super) fn title(grid: &ChartGrid, chart: &Chart, inks: &[Ink], width: u16) -> Line<'static> {
-    let room = usize::from(width.saturating_sub(10)).saturating_sub(text::width(&chart.title).min(16));
+    let room =
+        usize::from(width.saturating_sub(10)).saturating_sub(text::width(&chart.title).min(usize::from(width) / 2));
     let mut line = Line::default();
     for (place, (shown, ink)) in chart.lines.iter().zip(inks).enumerate() {
         let mut entry = Line::default();

@@ -50,6 +50,8 @@ pub(super) enum Purpose {
     Remove(RunId),
     /// The column to sort the runs by.
     SortBy,
+    /// The chart to look at.
+    Chart,
 }
 
 /// What the user gave.

@@ -14,6 +14,7 @@ use super::super::super::effects::Effect;
 use super::super::super::keys::{Command, Scope};
 use super::super::super::layout::split_top;
 use super::super::super::mouse::{Mouse, MouseKind};
+use super::super::super::overlay::{Given, Purpose};
 use super::super::super::parts;
 use super::super::super::theme::Theme;
 use super::super::runs::{Stamp, stamp};
@@ -113,6 +114,9 @@ impl ViewState for CompareView {
             Command::NextRun => self.other = (self.other + 1).min(count.saturating_sub(1)).max(1),
             Command::PreviousRun => self.other = self.other.saturating_sub(1).max(1),
             Command::ShowSame if self.pane == Pane::Table => self.shows_same = !self.shows_same,
+            Command::Filter if self.pane == Pane::Charts => {
+                return self.charts.ask_for_chart().map(Step::Open).into_iter().collect();
+            }
             _ if self.pane == Pane::Charts && self.charts.command(command, area) => {}
             Command::Back => return vec![Step::Back],
             _ => match self.pane {
@@ -146,6 +150,13 @@ impl ViewState for CompareView {
             (_, MouseKind::WheelDown) => self.command(Command::Down, context),
             _ => Vec::new(),
         }
+    }
+
+    fn given(&mut self, purpose: &Purpose, given: Given, context: &Context) -> Vec<Step> {
+        if let (Purpose::Chart, Given::Chosen(titles)) = (purpose, given) {
+            titles.iter().for_each(|title| self.charts.choose(title, areas(context).1));
+        }
+        Vec::new()
     }
 
     fn settle(&mut self, context: &Context) {

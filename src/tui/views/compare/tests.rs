@@ -1,5 +1,7 @@
 //! The comparison: what keys do, what is asked for, and how it looks.
 
+#![allow(clippy::disallowed_methods, reason = "a test writes the files of a repository")]
+
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -337,6 +339,37 @@ fn esc_leaves_what_is_open_in_the_charts_first() {
 }
 
 #[test]
+fn a_chart_is_found_by_its_name() {
+    let mut desk = desk(MEDIUM, 1);
+    desk.keys(&[key('/')]);
+    desk.type_text("mem");
+    desk.keys(&[named(KeyCode::Enter)]);
+    assert!(desk.app.overlays.is_empty() && desk.app.view == View::Compare);
+    assert!(picture(&desk).contains(" system.memory_bytes "), "scrolled to it");
+    desk.keys(&[named(KeyCode::Enter)]);
+    assert!(picture(&desk).lines().nth(2).unwrap().starts_with("╭─ system.memory_bytes ─"));
+}
+
+#[test]
+fn the_mouse_chooses_panes_and_scrolls() {
+    let mut desk = desk(MEDIUM, 0);
+    let title = u16::try_from(picture(&desk).lines().nth(1).unwrap().find("Data").unwrap()).unwrap();
+    let mut mouse = |kind, column, row| {
+        let effects = desk.app.update(Action::Mouse(Mouse { kind, column, row }));
+        desk.carry_out(effects);
+        (desk.app.views.compare.pane, picture(&desk))
+    };
+    let (_, before) = mouse(MouseKind::Release, 0, 0);
+    let (_, scrolled) = mouse(MouseKind::WheelDown, 10, 10);
+    assert_eq!(before, scrolled, "all of it is seen");
+    assert_eq!(mouse(MouseKind::Press, title, 1).0, Pane::Data);
+    assert_eq!(mouse(MouseKind::Press, 70, 1).0, Pane::Data, "nothing is there");
+    assert_eq!(mouse(MouseKind::Press, 8, 1).0, Pane::Charts);
+    mouse(MouseKind::DoublePress, 20, 6);
+    assert!(desk.app.views.compare.charts.is_maximised);
+}
+
+#[test]
 fn what_is_shown_is_asked_for_once() {
     let mut desk = desk(MEDIUM, 0);
     let runs: Vec<Run> =
@@ -561,4 +594,76 @@ fn data_is_told_file_by_file() {
     │                                                                                  │
     ╰──────────────────────────────────────────────────────────────────────────────────╯
     ");
+}
+
+/// A repository with two versions of data, code and models.
+#[test]
+fn a_repository_answers_what_the_comparison_asks() {
+    use std::fs;
+
+    use crate::git::Repository;
+    use crate::run::RunInput;
+    use crate::track::{Silent, TrackOptions, Workspace};
+
+    use super::super::super::source::RepositorySource;
+
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Repository::init(folder.path()).unwrap();
+    repository.set_config("user.name", "Ada Tester").unwrap();
+    repository.set_config("user.email", "ada@example.com").unwrap();
+    let workspace = Workspace::discover(folder.path()).unwrap();
+    let path = |path: &str| RelPath::new(path).unwrap();
+    let write = |path: &str, text: &str| {
+        let place = folder.path().join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    };
+    let mut state = |lr: &str, rows: &str, counts: &str| {
+        write("train.py", &format!("lr = {lr}\n"));
+        write("data/rows/train.csv", rows);
+        let report = format!("{{\"test\": {{\"classes\": [{{\"name\": \"a\"}}], \"confusion\": [[{counts}]]}}}}");
+        write("model/metrics.json", &report);
+        let tracked = ["data/rows", "model"].map(|name| {
+            workspace.track(&path(name), &TrackOptions::default(), &Silent).unwrap();
+            workspace.pointers().unwrap()[&path(name)].id
+        });
+        repository.run_git(&["add", "--all"]).unwrap();
+        repository.run_git(&["commit", "--quiet", "--message", "a state"]).unwrap();
+        (repository.resolve("HEAD").unwrap(), tracked)
+    };
+    let (old, [old_data, old_model]) = state("0.1", "x,y\n1,2\n", "3");
+    let (new, [new_data, new_model]) = state("0.2", "x,y\n1,2\n3,4\n", "4");
+    let mut source = RepositorySource::new(&workspace);
+
+    let Answer::Code(_, _, Ok(changes)) = Request::Code(old, new).perform(&mut source) else { panic!("no code") };
+    let file = changes.files.iter().find(|file| file.path == "train.py").unwrap().clone();
+    let Answer::Patch(_, Ok(patch)) = Request::Patch(old, new, file).perform(&mut source) else { panic!("no patch") };
+    assert!(format!("{patch:?}").contains("lr = 0.2"), "{patch:?}");
+
+    let input = |id| vec![RunInput { path: path("data/rows"), name: "rows".to_owned(), id }];
+    let Answer::Data(_, _, changes) = Request::Data(input(old_data), input(new_data)).perform(&mut source) else {
+        panic!("no data")
+    };
+    let [DataChange::Changed(change)] = changes.as_slice() else { panic!("{changes:?}") };
+    let sizes = [&change.before, &change.after].map(|version| version.as_ref().map(|version| version.files));
+    assert_eq!((change.tables[0].1.rows_added, sizes), (1, [Some(1), Some(1)]));
+    // What is not here is said, and is no failure of the whole.
+    let gone = ArtifactId::from_bytes([7; 32]);
+    let Answer::Data(_, _, changes) = Request::Data(input(gone), input(new_data)).perform(&mut source) else {
+        panic!("no data")
+    };
+    assert!(matches!(&changes[..], [DataChange::Changed(change)] if change.files.is_none()), "{changes:?}");
+
+    let run_id = fixture::runs()[0].id;
+    for (model, count) in [(old_model, 3), (new_model, 4)] {
+        let Answer::Evaluation(_, found) = Request::Evaluation(run_id, vec![old_data, model]).perform(&mut source)
+        else {
+            panic!("no evaluation")
+        };
+        assert_eq!(found.unwrap(), [evaluation(&["a"], &[&[count]])], "data has none, the model does");
+    }
+    let Answer::Evaluation(_, found) = Request::Evaluation(run_id, vec![gone]).perform(&mut source) else {
+        panic!("no evaluation")
+    };
+    assert!(found.is_err());
 }
