@@ -30,6 +30,7 @@ pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod share;
+pub mod sign;
 pub mod store;
 pub mod track;
 pub mod train;

@@ -7,21 +7,24 @@ use serde_json::json;
 
 use crate::catalog::{Catalog, Search};
 use crate::export::{
-    ExportError, Login, MlflowOptions, TableFormat, to_mlflow_folder, to_mlflow_server, write_points, write_runs,
+    BillOf, ExportError, Login, MlflowOptions, TableFormat, bill_of_materials, to_mlflow_folder, to_mlflow_server,
+    write_points, write_runs,
 };
 use crate::files::{self, Draft, Durability};
 use crate::query::Query;
+use crate::registry::Registry;
 use crate::run::{Run, Runs};
 use crate::track::Workspace;
 use crate::words::{count, printable};
 
+use super::attest::source;
 use super::output::{Bar, print_json};
-use super::{Context, Failure, runs};
+use super::{Context, Failure, runs, sign};
 
 /// Things that are left out and named; the rest is counted.
 const MAX_NAMED: usize = 10;
 
-/// Write runs as tables, or as MLflow keeps them
+/// Write runs as tables or as MLflow keeps them, models as bills of materials, signatures as files
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -47,6 +50,13 @@ enum To {
     /// are there already stay as they are. The login is in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
     /// MLFLOW_TRACKING_PASSWORD, as for MLflow's own client.
     Mlflow(MlflowArgs),
+    /// Write a model's version as a bill of materials: CycloneDX 1.6 with a model card
+    ///
+    /// It has the files with their digests, metrics, parameters, data, the packages of the run's environment and the
+    /// commit. The same version gives the same document.
+    Sbom(SbomArgs),
+    /// Write signatures and attestations as files that other tools read
+    Signatures(SignaturesArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,11 +102,33 @@ struct MlflowArgs {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct SbomArgs {
+    /// NAME@v3, NAME@ALIAS, or NAME for its newest version
+    #[arg(value_name = "VERSION")]
+    version: String,
+    /// The file to write [default: stdout]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SignaturesArgs {
+    /// A tracked path, NAME@v3, NAME@ALIAS, run:RUN or run:RUN:OUTPUT
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// The folder to write them to
+    #[arg(short, long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    output: PathBuf,
+}
+
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     match &args.to {
         To::Csv(args) => table(context, args, TableFormat::Csv),
         To::Parquet(args) => table(context, args, TableFormat::Parquet),
         To::Mlflow(args) => mlflow(context, args),
+        To::Sbom(args) => sbom(context, args),
+        To::Signatures(args) => signatures(context, args),
     }
 }
 
@@ -216,4 +248,29 @@ fn login(context: &Context) -> Login {
         (None, Some(user)) => Login::Password(user, variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default()),
         (None, None) => Login::None,
     }
+}
+
+fn sbom(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    let (model, version) = Registry::new(&workspace).version(&args.version)?;
+    let run = version.run.map(|run| Runs::new(&workspace).get(&run)).transpose()?.flatten();
+    let source = source(&workspace)?;
+    let about = BillOf { model: &model, version: &version, run: run.as_ref(), source: source.as_deref() };
+    let document = bill_of_materials(&workspace, &about, &Bar::new(context))?;
+    let Some(output) = &args.output else { return print_json(&document) };
+    let text = serde_json::to_string_pretty(&document).map_err(std::io::Error::other)? + "\n";
+    Ok(files::publish(&context.folder.join(output), text.as_bytes(), Durability::Buffered)?)
+}
+
+fn signatures(context: &Context, args: &SignaturesArgs) -> Result<(), Failure> {
+    let workspace = context.workspace()?;
+    let resolved = Registry::new(&workspace).resolve(&context.folder, &args.target)?;
+    let folder = context.folder.join(&args.output);
+    files::create_dir_all(&folder)?;
+    let kept = sign::signatures(&workspace, &resolved)?;
+    for signature in &kept {
+        sign::write(&workspace, signature, &folder.join(signature.place.file_name()))?;
+    }
+    context.say(&format!("{} exported", count(kept.len() as u64, "signature")));
+    Ok(())
 }

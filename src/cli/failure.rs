@@ -26,6 +26,7 @@ use crate::report::ReportError;
 use crate::reproduce::ReproduceError;
 use crate::run::RunError;
 use crate::share::ShareError;
+use crate::sign::SignError;
 use crate::store::StoreError;
 use crate::track::{POINTER_SUFFIX, TrackError, Untrackable};
 use crate::train::TrainError;
@@ -83,6 +84,9 @@ pub enum Failure {
     /// Sharing of runs failed.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// Signing, or checking signatures, failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A run could not be run again.
     #[error(transparent)]
     Reproduce(#[from] ReproduceError),
@@ -191,6 +195,7 @@ impl Failure {
             | Self::Remote(_)
             | Self::Run(_)
             | Self::Share(_)
+            | Self::Sign(_)
             | Self::Reproduce(_)
             | Self::Report(_)
             | Self::Init(_)
@@ -224,6 +229,7 @@ impl Failure {
             Self::Remote(error) => remote_hint(error),
             Self::Run(error) => run_hint(error),
             Self::Share(error) => share_hint(error),
+            Self::Sign(error) => sign_hint(error),
             Self::Reproduce(error) => reproduce_hint(error),
             Self::Report(error) => report_hint(error),
             Self::Init(error) => init_hint(error),
@@ -641,6 +647,34 @@ fn share_hint(error: &ShareError) -> Option<String> {
         ShareError::Refused { remote, .. } => Some(format!("ask who pushed it to {remote}; nothing was changed here")),
         ShareError::Run(error) => run_hint(error),
         ShareError::Git(error) => git_hint(error),
+    }
+}
+
+fn sign_hint(error: &SignError) -> Option<String> {
+    match error {
+        SignError::NoKey { .. } => Some(
+            "`git config gpg.format ssh` and `git config user.signingkey ~/.ssh/id_ed25519.pub`, or name a key: `--key FILE`"
+                .to_owned(),
+        ),
+        SignError::BadKey { .. } => Some(
+            "`openssl ecparam -genkey -name prime256v1 -noout -out key.pem` makes a key, `ssh-keygen -t ed25519` an SSH key"
+                .to_owned(),
+        ),
+        SignError::EncryptedKey { path } => Some(format!(
+            "open it for this one command, in bash: `--key <(openssl pkey -in {})`",
+            shell_word(&path.display().to_string())
+        )),
+        SignError::NoProgram { .. } => Some("install OpenSSH's client, or check gpg.ssh.program".to_owned()),
+        SignError::NotSigned { .. } => Some("`ssh-add -l` lists the keys that the agent has".to_owned()),
+        SignError::NotSignable { .. } => Some("an SSH key signs it in another form: `git ml sign` without --key".to_owned()),
+        SignError::NotStored { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
+        SignError::Untrustworthy { key, .. } => Some(format!("correct the file, or `git config {key} FILE`")),
+        SignError::NoSignature { .. } => Some("ask who made it for a signature of exactly this artifact".to_owned()),
+        SignError::Read { .. } => Some("check that it is there and that you may read it".to_owned()),
+        SignError::Run(error) => run_hint(error),
+        SignError::Store(error) => store_hint(error),
+        SignError::Git(error) => git_hint(error),
+        SignError::File(error) => file_hint(error),
     }
 }
 

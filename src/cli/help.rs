@@ -30,7 +30,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Inside a run, from any script", &["metric", "param", "output"]),
     ("Registry", &["model"]),
-    ("Verification and the store", &["verify", "fsck", "du", "gc"]),
+    ("Verification and the store", &["verify", "sign", "attest", "fsck", "du", "gc"]),
 ];
 const REST: &str = "More";
 

@@ -2,6 +2,7 @@
 
 mod approve;
 mod ask;
+mod attest;
 mod bisect;
 mod capture;
 mod cat;
@@ -46,6 +47,7 @@ mod runs;
 mod share;
 mod share_live;
 mod show;
+mod sign;
 mod status;
 mod tag;
 mod track;
@@ -124,6 +126,8 @@ enum Command {
     Mlflow(mlflow::Args),
     Model(model::Args),
     Verify(verify::Args),
+    Sign(sign::Args),
+    Attest(attest::Args),
     Du(du::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
@@ -206,6 +210,8 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),
         Command::Verify(args) => verify::run(context, args),
+        Command::Sign(args) => sign::run(context, args),
+        Command::Attest(args) => attest::run(context, args),
         Command::Du(args) => du::run(context, args),
         Command::Gc(args) => gc::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, ShareSnapshots};
 use crate::git::{CommitInfo, Manner};
-use crate::share::{self, Diverged, Exchange, KeptOut, Received, Registered, Sent, ShareError};
+use crate::share::{self, Diverged, Exchange, KeptOut, Received, Registered, Sent, ShareError, SharedSignatures};
 use crate::track::Workspace;
 use crate::words::{ago, count, printable};
 
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     received: Received,
     sent: Sent,
     registry: Registered,
+    signatures: SharedSignatures,
 }
 
 /// Whether snapshots with code that is not committed may be shared: as the user's git says, else `ml.toml`.
@@ -60,7 +61,8 @@ pub(super) fn exchange(context: &Context, workspace: &Workspace, remote: &str, w
         }
     };
     let registry = share::sync_registry(&exchange, way == Way::Push)?;
-    Ok(Shared { remote: remote.to_owned(), received, sent, registry })
+    let signatures = share::sync_signatures(&exchange, way == Way::Push)?;
+    Ok(Shared { remote: remote.to_owned(), received, sent, registry, signatures })
 }
 
 fn decide(policy: ShareSnapshots, remote: &str, uncommitted: usize, has_news: bool) -> Result<bool, ShareError> {
@@ -81,12 +83,13 @@ fn decide(policy: ShareSnapshots, remote: &str, uncommitted: usize, has_news: bo
 impl Shared {
     /// Says what was exchanged, and fails where the registries of both sides cannot be brought together.
     pub(super) fn tell(&self, context: &Context, way: Way, is_json: bool) -> Result<(), Failure> {
-        let Self { remote, received, registry, .. } = self;
-        for KeptOut { path, problem } in received.kept_out.iter().take(NAMED) {
+        let Self { remote, received, registry, signatures, .. } = self;
+        let kept_out: Vec<&KeptOut> = received.kept_out.iter().chain(&signatures.kept_out).collect();
+        for KeptOut { path, problem } in kept_out.iter().take(NAMED) {
             context.warn(&format!("{remote} has {path}, which is kept out: {}", printable(problem)));
         }
-        if received.kept_out.len() > NAMED {
-            context.warn(&format!("{} more of {remote} are kept out", received.kept_out.len() - NAMED));
+        if kept_out.len() > NAMED {
+            context.warn(&format!("{} more of {remote} are kept out", kept_out.len() - NAMED));
         }
         if !is_json {
             for line in self.lines() {
@@ -114,7 +117,7 @@ impl Shared {
     }
 
     fn lines(&self) -> Vec<String> {
-        let Self { remote, received, sent, registry } = self;
+        let Self { remote, received, sent, registry, signatures } = self;
         let runs = |number: usize| count(number as u64, "run");
         let mut lines = Vec::new();
         match (received.added, received.changed) {
@@ -138,6 +141,14 @@ impl Shared {
             Registered::Sent => lines.push(format!("shared the registry with {remote}")),
             Registered::Same | Registered::Ahead | Registered::Diverged(_) => {}
         }
+        let SharedSignatures { received, sent, .. } = signatures;
+        let words = |number: usize| count(number as u64, "signature");
+        if *received > 0 {
+            lines.push(format!("{} new from {remote}", words(*received)));
+        }
+        if *sent > 0 {
+            lines.push(format!("shared {} with {remote}", words(*sent)));
+        }
         lines
     }
 
@@ -153,8 +164,8 @@ impl Shared {
 
     /// As `--json` has it.
     pub(super) fn json(&self) -> Value {
-        let Self { remote, received, sent, registry } = self;
-        let kept_out = received.kept_out.iter();
+        let Self { remote, received, sent, registry, signatures } = self;
+        let kept_out = received.kept_out.iter().chain(&signatures.kept_out);
         let kept_out: Vec<Value> =
             kept_out.map(|KeptOut { path, problem }| json!({ "path": path, "problem": problem })).collect();
         json!({
@@ -172,6 +183,7 @@ impl Shared {
                 Registered::Ahead => "ahead",
                 Registered::Diverged(_) => "diverged",
             },
+            "signatures": { "received": signatures.received, "sent": signatures.sent },
         })
     }
 }

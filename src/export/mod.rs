@@ -1,12 +1,14 @@
-//! Exporting: runs as tables, for pandas, DuckDB and spreadsheets, and as MLflow keeps them.
+//! Exporting: runs as tables, for pandas, DuckDB and spreadsheets, and as MLflow keeps them; models as bills of materials.
 
 mod error;
 mod mlflow;
+mod sbom;
 mod table;
 mod write;
 
 pub use error::ExportError;
 pub use mlflow::{ExportedRuns, Login, MlflowOptions, to_mlflow_folder, to_mlflow_server};
+pub use sbom::{BillOf, bill_of_materials};
 pub use write::TableFormat;
 
 use std::io::Write;

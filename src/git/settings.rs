@@ -16,6 +16,14 @@ impl Repository {
         Ok((code == 0).then(|| value.to_str_lossy().into_owned()))
     }
 
+    /// The same for a value that names a file: `~/keys` begins with the user's home folder.
+    pub fn config_path(&self, key: &str) -> Result<Option<PathBuf>, GitError> {
+        let (code, output) = self.git().run_with_codes(&["config", "--null", "--type=path", "--get", key], &[1])?;
+        let value = output.strip_suffix(b"\0").unwrap_or(&output);
+        let path = value.to_path().or_failed(|| format!("the value of {key} is no path"))?;
+        Ok((code == 0).then(|| path.to_path_buf()))
+    }
+
     /// Sets a value in the repository's own configuration.
     pub fn set_config(&self, key: &str, value: &str) -> Result<(), GitError> {
         self.run_git(&["config", "--local", key, value]).map(|_| ())

@@ -13,12 +13,14 @@ mod record;
 mod registry;
 mod remote;
 mod runs;
+mod signatures;
 mod union;
 
 pub use live::share_live;
 pub use registry::{Diverged, Registered, sync_registry};
 pub use remote::git_remote_for;
 pub use runs::{Decide, Exchange, Received, Sent, fetch, push};
+pub use signatures::{SharedSignatures, sync_signatures};
 pub use union::KeptOut;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::git::GitError;
 use crate::registry::REGISTRY_REF;
 use crate::run::{RUNS_REF, RunError};
+use crate::sign::SIGNATURES_REF;
 
 /// How often others may be faster before it is a failure.
 const ATTEMPTS: u32 = 60;
@@ -72,8 +75,8 @@ fn tracking_ref(remote: &str, reference: &str) -> String {
 }
 
 /// The refs that are fetched, each with the one that keeps it here.
-fn fetched_refs(remote: &str) -> [(&'static str, String); 2] {
-    [RUNS_REF, REGISTRY_REF].map(|reference| (reference, tracking_ref(remote, reference)))
+fn fetched_refs(remote: &str) -> [(&'static str, String); 3] {
+    [RUNS_REF, REGISTRY_REF, SIGNATURES_REF].map(|reference| (reference, tracking_ref(remote, reference)))
 }
 
 /// How long to wait before trying again: not all clients alike.

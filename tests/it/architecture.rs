@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["git", "store", "config"],
     &["track"],
     &["run", "remote", "diff"],
-    &["query", "registry", "train"],
+    &["query", "registry", "sign", "train"],
     &["catalog", "init", "reach", "reproduce", "share", "import", "export"],
     &["verify"],
     &["gate"],

@@ -51,7 +51,7 @@ fn the_help_lists_the_commands() {
       tag          Set tags of a run, or remove them
       note         Write a note on a run
       rm           Remove runs from the lists, or bring them back
-      export       Write runs as tables, or as MLflow keeps them
+      export       Write runs as tables or as MLflow keeps them, models as bills of materials, signatures as files
       reproduce    Run a recorded run once more, and say whether it comes out the same
       bisect       Find the commit that broke a metric
       report       Say what a branch did to metrics, parameters, data and the registry
@@ -68,6 +68,8 @@ fn the_help_lists_the_commands() {
 
     Verification and the store:
       verify       Check artifacts, runs, the registry and refs
+      sign         Sign a dataset or model, or say who signed it
+      attest       Sign how a run's outputs were made: code, data, parameters, environment
       fsck         Check the store and mend what can be mended
       du           Show how much the artifacts and the store take
       gc           Give back the room of what nothing names any more

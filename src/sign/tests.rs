@@ -1,0 +1,1 @@
+//! What is signed is found out; what is not, is refused.
