@@ -34,7 +34,7 @@ fn picture(keys: &[Key], size: (u16, u16)) -> String {
 #[test]
 fn runs_small() {
     insta::assert_snapshot!(picture(&[DOWN], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
     ╭─ Runs ───────────────────────────────────────────────────────────── 12 runs ─╮
     │    run              ↓started     time  commit     val_accuracy  val_loss     │
     │ ⠋  brave-otter-12     2m ago   2m 00s  84a56972*        0.6845    0.8377     │
@@ -82,27 +82,27 @@ fn runs_large() {
     │                                                                                                                                                                                                      │
     ╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
     ╭─ calm-heron-3 ──────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
-    │ status      ✓ finished                                   ┃│ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
-    │ started     2026-11-20 11:29:00 UTC, 31m ago             ┃│     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
-    │ time        1m 30s, CPU 2m 42s                           ┃│     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
-    │ commit      84a56972 on main                             ┃│ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
-    │             Halve the learning rate                      ┃│     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
-    │                                                          ┃│     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
-    │ Metrics                                                  ┃│ 1.0 ┤   ⠈⠳⡄                                                        ││ 0.6 ┤   ⣔⠏                                                         │
-    │ test_accuracy          0.9782                            ┃│     │     ⠙⢦⡀                                                      ││     │  ⡼⠁                                                          │
-    │ train_accuracy         0.9994                            ┃│     │       ⠙⢦⡀                                                    ││     │ ⡼⠁                                                           │
-    │ train_loss             0.0216                            ┃│ 0.5 ┤         ⠙⠶⣄⡀                                                 ││ 0.4 ┤⡼⠁                                                            │
-    │ val_accuracy           0.9822  most 0.9888 at 19         ┃│     │           ⠈⠙⠳⢦⣄⣀                                             ││     │                                                              │
-    │ val_loss               0.0974  least 0.0889 at 17        ┃│     │               ⠈⠉⠛⠳⠶⠶⣤⣤⣤⣀⣀⣀                                   ││     │                                                              │
-    │ system.memory_bytes    1.22e9                            ┃│ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
-    │                                                          ┃│      1                           step                           20 ││      1                           step                           20 │
-    │ Parameters                                               ┃╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-    │ batch_size  64                                           ┃╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
-    │ epochs      20                                           ┃│ 1.220G ┤                                                      ⣀⠤⠒⠉ │
-    │ lr          0.003                                        ┃│        │                                                 ⣀⠤⠒⠊⠉     │
-    │ model       cnn                                          ┃│        │                                            ⣀⠤⠔⠒⠉          │
-    │ seed        1                                            ┃│ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
-    │                                                          ┃│        │                                  ⢀⣀⠤⠒⠉                    │
+    │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
+    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
+    │ time        1m 30s, CPU 2m 42s                           ││     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
+    │ commit      84a56972 on main                             ││ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
+    │             Halve the learning rate                      ││     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
+    │                                                          ││     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
+    │ Metrics                                                  ││ 1.0 ┤   ⠈⠳⡄                                                        ││ 0.6 ┤   ⣔⠏                                                         │
+    │ test_accuracy          0.9782                            ││     │     ⠙⢦⡀                                                      ││     │  ⡼⠁                                                          │
+    │ train_accuracy         0.9994                            ││     │       ⠙⢦⡀                                                    ││     │ ⡼⠁                                                           │
+    │ train_loss             0.0216                            ││ 0.5 ┤         ⠙⠶⣄⡀                                                 ││ 0.4 ┤⡼⠁                                                            │
+    │ val_accuracy           0.9822  most 0.9888 at 19         ││     │           ⠈⠙⠳⢦⣄⣀                                             ││     │                                                              │
+    │ val_loss               0.0974  least 0.0889 at 17        ││     │               ⠈⠉⠛⠳⠶⠶⣤⣤⣤⣀⣀⣀                                   ││     │                                                              │
+    │ system.memory_bytes    1.22e9                            ││ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
+    │                                                          ││      1                           step                           20 ││      1                           step                           20 │
+    │ Parameters                                               │╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
+    │ batch_size  64                                           │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
+    │ epochs      20                                           ││ 1.220G ┤                                                      ⣀⠤⠒⠉ │
+    │ lr          0.003                                        ││        │                                                 ⣀⠤⠒⠊⠉     │
+    │ model       cnn                                          ││        │                                            ⣀⠤⠔⠒⠉          │
+    │ seed        1                                            ││ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
+    │                                                          ││        │                                  ⢀⣀⠤⠒⠉                    │
     │ Inputs                                                   ││        │                              ⣀⠤⠒⠉⠁                        │
     │ data/digits                                     e11c0167 ││ 1.210G ┤                         ⣀⡠⠤⠒⠉                             │
     │                                                          ││        │                    ⢀⡠⠔⠊⠉                                  │
@@ -120,7 +120,7 @@ fn runs_large() {
 #[test]
 fn run_charts_small() {
     insta::assert_snapshot!(picture(&[DOWN, ENTER], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
      calm-heron-3  ✓ finished  1m 30s                        Overview  Charts  Log
     ╭─ loss ──── train 0.0216  val 0.0974 ─╮╭─ accuracy ───────────────────────────╮
     │ 2 ┤                                  ││ 1.0 ┤       ⢀⣀⠤⠴⠶⠒⠒⠒⠚⠛⠛⠛⠛⠛⠛⠉⠉⠉⠛⠋⠉⠉⠉⠉ │
@@ -150,7 +150,7 @@ fn run_charts_small() {
 #[test]
 fn run_overview_small() {
     insta::assert_snapshot!(picture(&[DOWN, DOWN, DOWN, ENTER, TAB, TAB], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
      swift-maple-7  ✗ failed  14s                            Overview  Charts  Log
     ╭─ Overview ──────────────────────────────────────────────────────── 47546148 ─╮
     │ status      ✗ failed with exit code 1                                        ┃
@@ -180,7 +180,7 @@ fn run_overview_small() {
 #[test]
 fn run_log_small() {
     insta::assert_snapshot!(picture(&[ENTER, TAB, key('k')], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
      brave-otter-12  ⠋ running  2m 00s                       Overview  Charts  Log
     ╭─ Log ───────────────────────────────────────────────────────── 1 line below ─╮
     │ epoch 21/20  loss 0.0952                                                     │
@@ -266,7 +266,7 @@ fn run_large() {
 #[test]
 fn registry_small() {
     insta::assert_snapshot!(picture(&[TAB], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
     ╭─ Models ───── 2 ─╮╭─ digits ──────────────────────────────────── 3 versions ─╮
     │ digits        v3 ││     aliases              test_accuracy  run              │
     │ mnist-mlp     v1 ││ v3  staging                     0.9782  calm-heron-3     │
@@ -352,7 +352,7 @@ fn registry_large() {
 #[test]
 fn help_small() {
     insta::assert_snapshot!(picture(&[key('?')], SMALL), @r"
-     digits · m…  ⠋ 1 running
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
     ╭─ Keys ───────────────────────────────────────────────────────────────────────╮
     │ Runs                                                                         ┃
     │ Enter l →             open the run                                           ┃
@@ -427,7 +427,7 @@ fn an_empty_repository_says_how_to_begin() {
     ");
     desk.keys(&[TAB]);
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
-     git ml  digits · main              1 Runs 0   2 Registry 0
+     git ml  digits · main             1  2 Registry 0  3  4  5
     ╭─ Models ─────────────────────────────────────────────────╮
     │                                                          │
     │                                                          │
@@ -441,7 +441,7 @@ fn an_empty_repository_says_how_to_begin() {
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
-     Enter open  → versions  ← models  Tab runs  ? help  q quit
+     Enter open  → versions  ← models  ? help  q quit
     ");
 }
 
