@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod id;
 pub mod import;
 pub mod init;
+pub mod lineage;
 pub mod mlflow;
 pub mod query;
 pub mod reach;

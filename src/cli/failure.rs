@@ -17,6 +17,7 @@ use crate::git::GitError;
 use crate::hooks::HookError;
 use crate::import::ImportError;
 use crate::init::InitError;
+use crate::lineage::LineageError;
 use crate::mlflow::ServeError;
 use crate::query::QueryError;
 use crate::reach::ReachError;
@@ -126,6 +127,9 @@ pub enum Failure {
     /// A lock could not be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A lineage could not be followed.
+    #[error(transparent)]
+    Lineage(#[from] LineageError),
     /// Upkeep of the store failed.
     #[error(transparent)]
     Upkeep(#[from] UpkeepError),
@@ -208,6 +212,7 @@ impl Failure {
             | Self::File(_)
             | Self::Lock(_)
             | Self::Upkeep(_)
+            | Self::Lineage(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Output(_) => ExitCode::from(1),
@@ -244,6 +249,7 @@ impl Failure {
             Self::File(error) => file_hint(error),
             Self::Lock(error) => lock_hint(error),
             Self::Upkeep(error) => upkeep_hint(error),
+            Self::Lineage(error) => lineage_hint(error),
         }
     }
 }
@@ -478,6 +484,14 @@ fn diff_hint(error: &DiffError) -> Option<String> {
         DiffError::UnsafePath(_) => Some("rename it, so that it is safe on every system".to_owned()),
         DiffError::Track(error) => track_hint(error),
         DiffError::Store(error) => store_hint(error),
+    }
+}
+
+fn lineage_hint(error: &LineageError) -> Option<String> {
+    match error {
+        LineageError::NoRun { .. } => Some("`git ml log` lists the runs".to_owned()),
+        LineageError::Run(error) => run_hint(error),
+        LineageError::Registry(error) => registry_hint(error),
     }
 }
 

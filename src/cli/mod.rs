@@ -23,6 +23,7 @@ mod hook;
 mod import;
 mod init;
 mod key_value;
+mod lineage;
 mod log;
 mod log_graph;
 mod manifest;
@@ -125,6 +126,7 @@ enum Command {
     Ui(ui::Args),
     Mlflow(mlflow::Args),
     Model(model::Args),
+    Lineage(lineage::Args),
     Verify(verify::Args),
     Sign(sign::Args),
     Attest(attest::Args),
@@ -209,6 +211,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Ui(args) => ui::run(context, args),
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),
+        Command::Lineage(args) => lineage::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Sign(args) => sign::run(context, args),
         Command::Attest(args) => attest::run(context, args),

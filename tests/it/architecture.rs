@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["track"],
     &["run", "remote", "diff"],
     &["query", "registry", "sign", "train"],
-    &["catalog", "init", "reach", "reproduce", "share", "import", "export"],
+    &["catalog", "init", "reach", "reproduce", "share", "import", "export", "lineage"],
     &["verify"],
     &["gate"],
     &["hooks", "mlflow", "report", "tui", "upkeep"],
