@@ -8,7 +8,7 @@ use crate::run::Runs;
 use crate::store::Salvaged;
 use crate::track::Workspace;
 use crate::upkeep::{Lost, mend};
-use crate::verify::{Code, Finding, Scope, Severity, verify};
+use crate::verify::{Code, Depth, Finding, Request, Scope, Severity, verify};
 use crate::words::{count, printable};
 
 use super::output::{Bar, print_json, print_line};
@@ -77,7 +77,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     for (artifact, remote) in &outcome.fetched {
         mended.push(format!("fetched what was lost of artifact {} from {remote}", artifact.short()));
     }
-    let report = verify(&workspace, &Scope::All, args.deep, &bar)?;
+    let depth = if args.deep { Depth::Everything } else { Depth::Index };
+    let report = verify(&workspace, &Request::of(Scope::Checkout, depth), &bar)?;
     let mut findings = report.findings;
     findings.retain(|finding| is_about_the_store(finding.code));
     let ok = outcome.lost.is_empty() && findings.iter().all(|finding| finding.severity != Severity::Error);
@@ -160,25 +161,55 @@ fn is_about_the_store(code: Code) -> bool {
         Code::MissingArtifact
         | Code::MissingInput
         | Code::MissingContent
+        | Code::MissingPack
         | Code::MalformedManifest
+        | Code::ReservedName
         | Code::DamagedChunk
         | Code::DamagedPack
         | Code::UnreadableContent => true,
         Code::UnreadablePointer
+        | Code::ConflictedPointer
+        | Code::UnsafePath
+        | Code::SwappedPointer
         | Code::PointerMismatch
+        | Code::CaseCollision
+        | Code::FormCollision
+        | Code::RenamedFiles
         | Code::MalformedRun
+        | Code::MisplacedRun
         | Code::MissingSnapshot
         | Code::UnanchoredSnapshot
+        | Code::InputNotInCommit
+        | Code::OutputMismatch
         | Code::RecordMismatch
         | Code::UnreadableSeries
         | Code::UnreadableLog
+        | Code::RewrittenRun
+        | Code::RemovedRun
         | Code::MalformedRegistry
+        | Code::ForeignFile
         | Code::VersionGap
         | Code::ChangedVersion
+        | Code::RemovedVersion
+        | Code::UnrecordedVersion
         | Code::DanglingAlias
+        | Code::MovedAlias
+        | Code::EventMismatch
         | Code::VersionNotRunOutput
+        | Code::VersionCommitMismatch
         | Code::MissingRun
         | Code::MissingCommit
+        | Code::UnreadableSignature
+        | Code::BadSignature
+        | Code::SignedSubjectDiffers
+        | Code::UnknownSigner
+        | Code::ExpiredSigner
+        | Code::SignerNotValidYet
+        | Code::RevokedSigner
+        | Code::MissingSignature
+        | Code::UnusableTrust
+        | Code::RemoteMissing
+        | Code::RemoteUnreadable
         | Code::UnreadableRef => false,
     }
 }

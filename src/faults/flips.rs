@@ -13,7 +13,7 @@ use crate::remote::{Environment, Remote, RemoteError};
 use crate::store::{Manifest, Store, StoreError};
 use crate::track::{CheckoutOptions, Silent, State, Workspace};
 use crate::upkeep::mend;
-use crate::verify::{Scope, Severity, verify};
+use crate::verify::{Depth, Request, Scope, Severity, verify};
 
 #[test]
 fn a_flipped_bit_is_found_and_never_read() {
@@ -64,7 +64,7 @@ fn a_flipped_bit_is_found_and_never_read() {
         }
         // A bit hits one chunk, which several files may have.
         lost += usize::from(broken > 0);
-        let report = verify(&workspace, &Scope::All, true, &Silent).unwrap();
+        let report = verify(&workspace, &Request::of(Scope::All, Depth::Everything), &Silent).unwrap();
         let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         if is_cache {
             assert_eq!(errors, 0, "{:?}", report.findings);
@@ -154,7 +154,7 @@ fn a_flipped_bit_is_mended_from_a_copy_and_one_on_a_remote_is_never_taken_in() {
             let remote = remote_of(share.path(), &workspace.store).unwrap();
             let mended = mend(&workspace, true, &[remote], &Silent).unwrap();
             assert_eq!((&mended.lost[..], mended.salvaged.len()), (&[][..], 1), "{mended:?}");
-            let report = verify(&workspace, &Scope::All, true, &Silent).unwrap();
+            let report = verify(&workspace, &Request::of(Scope::All, Depth::Everything), &Silent).unwrap();
             let errors: Vec<_> = report.findings.iter().filter(|it| it.severity == Severity::Error).collect();
             assert!(errors.is_empty(), "{errors:?}");
             workspace.checkout(&[], CheckoutOptions::default(), &Silent).unwrap();

@@ -22,7 +22,7 @@ use crate::remote::{Environment, Remote};
 use crate::store::Fate;
 use crate::track::{Silent, TrackOptions, Workspace};
 use crate::upkeep::{CollectOptions, Collection, UpkeepError, mend};
-use crate::verify::{Scope, verify};
+use crate::verify::{Depth, Request, Scope, verify};
 
 /// What is done, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl Play {
         collect(&workspace).unwrap();
         let workspace = Workspace::discover(there).unwrap();
         is_all_there(&workspace, &here);
-        let report = verify(&workspace, &Scope::All, true, &Silent).unwrap();
+        let report = verify(&workspace, &Request::of(Scope::All, Depth::Everything), &Silent).unwrap();
         assert!(report.findings.iter().all(|finding| finding.target.starts_with("data/x")), "{:?}", report.findings);
         // All that could go has gone, and no litter is left.
         let again = plan(&workspace).unwrap();

@@ -10,6 +10,9 @@ const MAX_PATH: usize = 4096;
 /// Bytes one name in a path may have, as on every common file system.
 const MAX_NAME: usize = 255;
 
+/// The fault of a name such as `nul`.
+const RESERVED: &str = "it has a name that Windows reserves";
+
 /// A path that must not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the path `{path}` is not safe: {reason}")]
@@ -23,6 +26,11 @@ pub struct UnsafePath {
 impl UnsafePath {
     fn new(path: &str, reason: &'static str) -> Self {
         Self { path: path.chars().take(120).flat_map(char::escape_default).collect(), reason }
+    }
+
+    /// Whether it would stay where it should, but has a name that stands for something else on some system.
+    pub fn is_reserved(&self) -> bool {
+        self.reason == RESERVED
     }
 }
 
@@ -147,7 +155,7 @@ fn find_fault_in_plain_name(name: &str, plain: &str) -> Option<&'static str> {
     }
     let stem = plain.split('.').next().unwrap_or(plain).trim_end();
     if is_reserved_by_windows(stem) {
-        return Some("it has a name that Windows reserves");
+        return Some(RESERVED);
     }
     None
 }

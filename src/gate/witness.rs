@@ -2,7 +2,7 @@
 
 use crate::registry::{Registry, Resolved};
 use crate::track::{Silent, Workspace};
-use crate::verify::{Scope, Severity, verify};
+use crate::verify::{Depth, Request, Scope, Severity, verify};
 use crate::words::error_in_a_line;
 
 /// What a witness says.
@@ -42,7 +42,7 @@ impl Witness for Keeper<'_> {
             }
             Err(error) => return unknown(error_in_a_line(&error)),
         }
-        match verify(self.workspace, &Scope::Targets(artifacts.to_vec()), false, &Silent) {
+        match verify(self.workspace, &Request::of(Scope::Targets(artifacts.to_vec()), Depth::Unproved), &Silent) {
             Ok(report) if report.ok => Testimony { holds: Some(true), words: format!("{names} is verified") },
             Ok(report) => {
                 let first = report.findings.iter().find(|finding| finding.severity == Severity::Error);

@@ -118,7 +118,7 @@ impl Repository {
     /// off.
     pub fn history(&self, limit: u64) -> Result<History, GitError> {
         let mut repository = self.gix();
-        if repository.is_shallow().or_failed(|| "cannot tell whether history is whole")? {
+        if self.is_shallow()? {
             return Err(GitError::Shallow);
         }
         // A replacement hides the original, which is back as soon as the replacement goes.

@@ -202,6 +202,27 @@ impl Repository {
         Ok(commits)
     }
 
+    /// The same down to `known`, which is left out with all before it; the whole history where `known` is not in it.
+    pub fn first_parents_since(&self, tip: &CommitId, known: Option<&CommitId>) -> Result<Vec<CommitInfo>, GitError> {
+        let action = || format!("cannot read the history of {tip}");
+        let repository = self.gix();
+        let walk = repository.rev_walk([to_gix(tip)]).first_parent_only().all().or_failed(action)?;
+        let mut commits = Vec::new();
+        for step in walk {
+            let id = from_bytes(step.or_failed(action)?.id.as_slice())?;
+            if Some(&id) == known {
+                break;
+            }
+            commits.push(commit_info(&repository, &id)?);
+        }
+        Ok(commits)
+    }
+
+    /// Whether history is cut off, as in a clone of a certain depth.
+    pub fn is_shallow(&self) -> Result<bool, GitError> {
+        self.gix().is_shallow().or_failed(|| "cannot tell whether history is whole")
+    }
+
     /// git's drawing of the commits that `tips` reach. In the line of a commit stand, each behind a NUL, its id, the ids of
     /// its parents, and its short id with the names that point to it and its subject.
     pub fn graph(&self, tips: &[CommitId]) -> Result<String, GitError> {

@@ -1,13 +1,14 @@
 //! Trees by their ids: what differs is found without reading what is the same, and new trees are made from parts.
 
 use std::fmt;
+use std::str::FromStr;
 
 use gix::bstr::ByteSlice;
 
 use super::error::OrFailed;
 use super::repository::{from_bytes, to_git2};
 use super::{GitError, Identity, Repository};
-use crate::id::CommitId;
+use crate::id::{CommitId, ParseIdError};
 
 /// Bytes of a tree that are read: a million names.
 const MAX_TREE: u64 = 64 << 20;
@@ -19,6 +20,20 @@ pub struct ObjectName([u8; 20]);
 impl fmt::Debug for ObjectName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ObjectName({})", gix::ObjectId::from(self.0))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.gix())
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(*text.parse::<CommitId>()?.as_bytes()))
     }
 }
 
@@ -108,6 +123,11 @@ impl Repository {
             parts.push(TreePart { name, kind, id: ObjectName::of(entry.oid())? });
         }
         Ok(parts)
+    }
+
+    /// Whether the object database has a tree or a file.
+    pub fn has_object(&self, object: &ObjectName) -> bool {
+        self.gix().find_header(object.gix()).is_ok()
     }
 
     /// How many bytes a file has.

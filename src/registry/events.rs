@@ -99,6 +99,13 @@ pub struct Override {
     pub failed: Vec<String>,
 }
 
+impl RegistryEvent {
+    /// The event that a commit of the registry says it is; none if it is not one of ours.
+    pub fn of(commit: CommitInfo) -> Option<Self> {
+        parse(commit)
+    }
+}
+
 /// A change of an alias, about to be committed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AliasChange<'a> {

@@ -229,6 +229,11 @@ impl Remote {
         self.view()
     }
 
+    /// An index whose content is not what its name says, and what is wrong with it; none where all are right.
+    pub fn damaged_index(&self) -> Result<Option<(String, String)>, RemoteError> {
+        Ok(self.look()?.damaged().cloned())
+    }
+
     fn forget_view(&self) {
         *lock(&self.view) = None;
     }

@@ -38,7 +38,7 @@ pub use manifest::{Entry, Manifest, Mode};
 pub use mark::{Live, Presence};
 pub(crate) use pack::{HEADER_LEN, Key, Kind, PackEntry};
 pub use prune::{Fate, PlannedPack, PruneOptions, PrunePlan};
-pub use reader::{FileReader, Proof, copy};
+pub use reader::{FileReader, Layout, Proof, copy};
 pub use repack::{Removed, Rewritten, StoreAlone};
 pub use salvage::Salvaged;
 pub(crate) use sink::PACK_TARGET;

@@ -185,6 +185,17 @@ pub fn copy(store: &Store, file: &Digest, proof: Proof, output: &mut (dyn Write 
     Ok(copied)
 }
 
+/// Where a file's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Whether all of it is in packs that are here.
+    pub is_whole: bool,
+    /// The bytes of the file that is one chunk, whose digest is the file's.
+    pub single_chunk: Option<u64>,
+    /// The packs with a copy of a part of it.
+    pub packs: BTreeSet<PackId>,
+}
+
 /// How a file is stored.
 pub(super) enum File<'s> {
     Chunk(Location),
@@ -353,6 +364,24 @@ impl Store {
             }
         }
         Ok(keys)
+    }
+
+    /// Where a file's content is, by the index alone. (The map of a file of several chunks is read.)
+    pub fn layout(&self, file: &Digest) -> Result<Layout, StoreError> {
+        let mut layout = Layout { is_whole: true, single_chunk: None, packs: BTreeSet::new() };
+        let keys = match self.open_file(file)? {
+            File::Chunk(location) => {
+                layout.single_chunk = Some(u64::from(location.entry.header.raw_len));
+                vec![location.entry.header.key]
+            }
+            File::Map(_) => self.keys_of(file)?,
+        };
+        for key in keys {
+            let found = self.find(&key)?;
+            layout.is_whole &= !found.is_empty();
+            layout.packs.extend(found.iter().map(|at| at.pack));
+        }
+        Ok(layout)
     }
 
     /// The packs that hold a file's content, sorted; every pack that holds a copy of a part of it.

@@ -66,6 +66,34 @@ impl Folding {
     }
 }
 
+/// Two files or folders of an artifact that some file systems take for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameClash {
+    /// One of them.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// Whether they differ in the case of letters; otherwise in the form of their characters alone.
+    pub is_of_case: bool,
+}
+
+/// Names of an artifact that are one on some file systems: a pair that differs in case, and one that differs in form.
+pub fn name_clashes(entries: &[Entry]) -> Vec<NameClash> {
+    if !may_clash(entries) {
+        return Vec::new();
+    }
+    let find = |folding: Folding, is_of_case| {
+        let (first, second) = folding.find_clash(entries)?;
+        Some(NameClash { first: first.to_owned(), second: second.to_owned(), is_of_case })
+    };
+    let case = find(Folding { case: true, forms: false }, true);
+    let forms = find(Folding { case: false, forms: true }, false);
+    if case.is_none() && forms.is_none() {
+        return find(Folding::ANY, true).into_iter().collect();
+    }
+    case.into_iter().chain(forms).collect()
+}
+
 /// A path and all folders above it.
 fn upwards(path: &RelPath) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path.as_str()), |path| path.rsplit_once('/').map(|(folder, _)| folder))

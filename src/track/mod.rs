@@ -23,6 +23,7 @@ mod write;
 
 pub use checkout::{CheckedOut, CheckoutOptions, Done};
 pub use error::{TrackError, Untrackable};
+pub use folding::{NameClash, name_clashes};
 pub use pointer::{ArtifactType, Kind, POINTER_SUFFIX, Pointer, PointerError};
 pub use present::WorkTree;
 pub use stat_cache::last_checked_out;

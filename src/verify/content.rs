@@ -1,18 +1,19 @@
-//! Content: packs, and reading every byte of every file.
+//! Content: packs, and reading what no digest of a chunk proves.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use rayon::prelude::*;
 
-use crate::id::{Digest, PackId};
+use crate::id::{ArtifactId, Digest, PackId};
 use crate::registry::RegistryError;
 use crate::store::{Damage, PackInfo, Proof, StoreError, copy};
 use crate::track::Progress;
-
-use super::artifacts::{Inventory, file_name, findings_by_file, full_label, way_back};
-use super::{Code, Inspection};
 use crate::words::error_in_a_line;
+
+use super::artifacts::{Inventory, at_pointer_of, file_name, findings_by_file, full_label, way_back};
+use super::memory::{Known, Stamp, now};
+use super::{Code, Depth, Inspection};
 
 /// What came of reading a file.
 #[derive(Debug)]
@@ -26,40 +27,81 @@ enum Outcome {
 }
 
 impl Inspection<'_> {
-    /// Checks artifacts and packs: by the index alone, or by reading all of it.
-    pub(super) fn check_content(
-        &mut self,
-        everything: bool,
-        deep: bool,
-        progress: &dyn Progress,
-    ) -> Result<(), RegistryError> {
-        let mut inventory = self.take_inventory();
-        self.report_inventory(&mut inventory);
+    /// Checks artifacts and packs: by the index alone, what was not verified before, or all of it.
+    pub(super) fn check_content(&mut self, everything: bool, progress: &dyn Progress) -> Result<(), RegistryError> {
+        let started = now();
         let mut packs = self.workspace.store.packs()?;
+        let stamps: BTreeMap<PackId, Stamp> =
+            packs.iter().filter_map(|pack| Some((pack.id, Stamp::of(&pack.path)?))).collect();
+        let trusted: BTreeSet<PackId> = match self.depth {
+            Depth::Unproved => {
+                let is_known = |(pack, stamp): &(&PackId, &Stamp)| self.memory.packs.get(pack) == Some(stamp);
+                stamps.iter().filter(is_known).map(|(pack, _)| *pack).collect()
+            }
+            Depth::Index | Depth::Everything => BTreeSet::new(),
+        };
+        let mut inventory = self.take_inventory(&trusted);
         if !everything {
-            let used = self.packs_used(&inventory);
-            packs.retain(|pack| used.contains_key(&pack.id));
+            packs.retain(|pack| inventory.iter().any(|artifact| artifact.packs.contains(&pack.id)));
         }
-        if !deep {
+        if self.depth == Depth::Index {
+            self.report_inventory(&mut inventory);
             return self.probe_packs(&packs);
         }
-        let files: BTreeMap<Digest, u64> = inventory
-            .iter()
-            .filter_map(|artifact| artifact.manifest.as_ref())
-            .flat_map(|manifest| manifest.entries())
-            .map(|entry| (entry.digest, entry.size))
-            .collect();
-        let total = files
-            .values()
-            .chain(packs.iter().map(|pack| &pack.bytes))
-            .fold(0, |sum: u64, size| sum.saturating_add(*size));
-        progress.start("verifying", Some(total));
+        packs.retain(|pack| !trusted.contains(&pack.id));
+        let reads_anything = !packs.is_empty() || inventory.iter().any(|artifact| !artifact.mapped.is_empty());
+        if reads_anything {
+            let mapped = inventory.iter().flat_map(|artifact| artifact.mapped.iter().map(|(_, size)| size));
+            let sizes = mapped.chain(packs.iter().map(|pack| &pack.bytes));
+            progress.start("verifying", Some(sizes.fold(0, |sum: u64, size| sum.saturating_add(*size))));
+        }
         let damages = self.check_packs(&packs, progress);
+        // A good pack proves the chunks in it. What a map makes of them, only the whole file proves.
+        let mut files: BTreeMap<Digest, u64> = BTreeMap::new();
+        for artifact in inventory.iter().filter(|artifact| !artifact.is_recalled) {
+            if artifact.packs.iter().any(|pack| damages.contains_key(pack)) {
+                let entries = artifact.manifest.iter().flat_map(|manifest| manifest.entries());
+                files.extend(entries.map(|entry| (entry.digest, entry.size)));
+            } else {
+                files.extend(artifact.mapped.iter().copied());
+            }
+        }
         let outcomes = self.read_files(&files, progress);
-        progress.finish();
-        self.report_files(&inventory, &outcomes);
+        if reads_anything {
+            progress.finish();
+        }
+        self.report_files(&mut inventory, &outcomes);
+        self.remember(&inventory, &packs, &damages, &stamps, started);
+        self.report_inventory(&mut inventory);
         self.report_packs(&inventory, &damages);
         Ok(())
+    }
+
+    /// Moves the findings of the inventory to the report, and says which packs went with what is missing.
+    fn report_inventory(&mut self, inventory: &mut [Inventory]) {
+        let mut gone: BTreeMap<PackId, Vec<String>> = BTreeMap::new();
+        for artifact in inventory {
+            let is_missing = |code| matches!(code, Code::MissingArtifact | Code::MissingInput | Code::MissingContent);
+            if artifact.findings.iter().any(|finding| is_missing(finding.code)) {
+                for pack in self.packs_gone_with(&artifact.id) {
+                    gone.entry(pack).or_default().push(full_label(&artifact.label, &artifact.id));
+                }
+            }
+            self.findings.append(&mut artifact.findings);
+        }
+        for (pack, held) in gone {
+            let more = if held.len() > 1 { format!(" and {} more", held.len() - 1) } else { String::new() };
+            let message = format!("pack {pack} was here when it was verified and is gone; it held {}{more}", held[0]);
+            self.report(Code::MissingPack, format!("pack:{pack}"), message, pack_hint());
+        }
+    }
+
+    /// The packs in which an artifact lay when it was verified, and which are not there any more.
+    fn packs_gone_with(&self, artifact: &ArtifactId) -> Vec<PackId> {
+        let present: BTreeSet<PackId> =
+            self.workspace.store.packs().unwrap_or_default().into_iter().map(|pack| pack.id).collect();
+        let packs = self.memory.artifacts.get(artifact).into_iter().flat_map(|known| &known.packs);
+        packs.filter(|pack| !present.contains(pack)).copied().collect()
     }
 
     /// A quick look at each pack: that it is there, whole, and ends as packs do.
@@ -108,10 +150,10 @@ impl Inspection<'_> {
         files.par_iter().map(read).collect()
     }
 
-    fn report_files(&mut self, inventory: &[Inventory], outcomes: &HashMap<Digest, Outcome>) {
+    fn report_files(&mut self, inventory: &mut [Inventory], outcomes: &HashMap<Digest, Outcome>) {
         for artifact in inventory {
-            let back = way_back(self.uses.get(&artifact.id).map_or(&[][..], Vec::as_slice));
-            let hint = format!("`git ml fsck --deep` takes the damage out of use; then, {back}");
+            let uses = self.uses.get(&artifact.id).map_or(&[][..], Vec::as_slice);
+            let hint = format!("`git ml fsck --deep` takes the damage out of use; then, {}", way_back(uses));
             let judge = |entry: &crate::store::Entry| match outcomes.get(&entry.digest)? {
                 Outcome::Reads(bytes) if *bytes == entry.size => None,
                 Outcome::Reads(bytes) => {
@@ -122,8 +164,50 @@ impl Inspection<'_> {
                 Outcome::Missing => None,
                 Outcome::Fails { code, problem } => Some((*code, problem.clone())),
             };
-            self.findings.extend(findings_by_file(artifact, &judge, &hint));
+            let mut found = findings_by_file(artifact, &judge, &hint);
+            // A file of one chunk was compared by the index already.
+            found.retain(|finding| artifact.findings.iter().all(|known| known.message != finding.message));
+            artifact.findings.extend(found.into_iter().map(|finding| at_pointer_of(finding, uses)));
         }
+    }
+
+    /// Keeps what was found whole for the next time.
+    fn remember(
+        &mut self,
+        inventory: &[Inventory],
+        checked: &[PackInfo],
+        damages: &BTreeMap<PackId, Vec<Damage>>,
+        stamps: &BTreeMap<PackId, Stamp>,
+        started: i64,
+    ) {
+        for pack in checked {
+            let stamp = stamps.get(&pack.id).filter(|stamp| {
+                let stays = Stamp::of(&pack.path).as_ref() == Some(stamp);
+                stays && stamp.is_proof_since(started) && !damages.contains_key(&pack.id)
+            });
+            match stamp {
+                Some(stamp) => drop(self.memory.packs.insert(pack.id, *stamp)),
+                None => drop(self.memory.packs.remove(&pack.id)),
+            }
+        }
+        for artifact in inventory.iter().filter(|artifact| !artifact.is_recalled && artifact.findings.is_empty()) {
+            let Some(size) = artifact.size else { continue };
+            let known = Known {
+                files: size.files,
+                bytes: size.bytes,
+                is_single_file: size.single_file == Some(true),
+                packs: artifact.packs.clone(),
+            };
+            if known.packs.iter().all(|pack| self.memory.packs.contains_key(pack)) {
+                self.memory.artifacts.insert(artifact.id, known);
+            }
+        }
+        // What is gone and nobody names is no loss.
+        let uses = &self.uses;
+        let is_there = |pack: &PackId| stamps.contains_key(pack);
+        self.memory.artifacts.retain(|id, known| uses.contains_key(id) || known.packs.iter().all(is_there));
+        let named: BTreeSet<PackId> = self.memory.artifacts.values().flat_map(|known| &known.packs).copied().collect();
+        self.memory.packs.retain(|pack, _| is_there(pack) || named.contains(pack));
     }
 
     fn report_packs(&mut self, inventory: &[Inventory], damages: &BTreeMap<PackId, Vec<Damage>>) {

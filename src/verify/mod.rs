@@ -1,115 +1,128 @@
-//! Verification of artifacts, runs, the registry and refs.
+//! Verification of artifacts, runs, the registry, refs and remotes.
+//!
+//! What was found whole is remembered ([`memory`]), so that only what is new or changed is read again.
 //!
 //! Architecture invariant: it reports and never repairs.
 
 mod artifacts;
 mod code;
 mod content;
+mod events;
+mod finding;
+mod github;
+mod inputs;
+mod junit;
+mod memory;
 mod pointers;
 mod refs;
 mod registry;
+mod remote;
+mod run_history;
 mod runs;
+mod sarif;
+mod signatures;
 
 pub use code::Code;
+pub use finding::{Checked, Finding, Report, Severity};
+pub use github::to_github;
+pub use junit::{Suite, to_junit};
+pub use sarif::to_sarif;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use crate::id::ArtifactId;
+use crate::id::{ArtifactId, CommitId};
 use crate::registry::{RegistryError, Resolved};
+use crate::remote::Remote;
 use crate::track::{Progress, Workspace};
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Something is lost or wrong.
-    Error,
-    /// Something may become so.
-    Warning,
-}
-
-/// One thing that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What kind of thing it is: a stable word, which docs/findings.md explains.
-    pub code: Code,
-    /// What it is about: `data/x`, `run:<id>`, `name@v3`, `pack:<id>`, a ref.
-    pub target: String,
-    /// What was found; for damage it names artifact, file and pack.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl Finding {
-    /// A finding as severe as its kind is.
-    fn new(code: Code, target: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let (target, message, hint) = (target.into(), message.into(), hint.into());
-        Self { severity: code.severity(), code, target, message, hint }
-    }
-}
-
-/// How much was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Checked {
-    /// Artifacts.
-    pub artifacts: u64,
-    /// Files in them.
-    pub files: u64,
-    /// Bytes of content in them.
-    pub bytes: u64,
-    /// Runs.
-    pub runs: u64,
-    /// Registry versions.
-    pub versions: u64,
-    /// Signatures.
-    pub signatures: u64,
-}
-
-/// The outcome of a verification: the document that `git ml verify --json` prints.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Whether there is no finding of severity `error`.
-    pub ok: bool,
-    /// How much was looked at.
-    pub checked: Checked,
-    /// What was found, errors first.
-    pub findings: Vec<Finding>,
-}
+use memory::Memory;
+use signatures::Wanted;
 
 /// What to verify.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scope {
     /// Pointers in the work tree and at HEAD, every run, the whole registry, every pack.
+    Checkout,
+    /// The same, and pointers on every local branch.
     All,
+    /// The pointers of these revisions, and the artifacts they name.
+    Revisions(Vec<Revisions>),
     /// These artifacts.
     Targets(Vec<Resolved>),
 }
 
-/// Verifies `scope`: without `deep` by the index alone, with it by reading every byte.
-pub fn verify(
-    workspace: &Workspace,
-    scope: &Scope,
-    deep: bool,
-    progress: &dyn Progress,
-) -> Result<Report, RegistryError> {
-    let mut inspection =
-        Inspection { workspace, findings: Vec::new(), checked: Checked::default(), uses: BTreeMap::new() };
-    match scope {
-        Scope::All => {
-            inspection.check_pointers()?;
+/// Commits whose pointers are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revisions {
+    /// As the user named them: `HEAD~3`, `origin/main..HEAD`.
+    pub label: String,
+    /// The commits: the one that is meant, or those that a range ends with.
+    pub tips: Vec<CommitId>,
+    /// What a range leaves out, with all before it; none for a single commit.
+    pub hidden: Option<Vec<CommitId>>,
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Nothing but the store's index.
+    Index,
+    /// What was not verified before, or has changed since.
+    Unproved,
+    /// Every byte.
+    Everything,
+}
+
+/// What is asked of a verification.
+#[derive(Debug, Clone)]
+pub struct Request<'r> {
+    /// What to verify.
+    pub scope: Scope,
+    /// How much is read.
+    pub depth: Depth,
+    /// A remote that has to have what pointers and versions name. What it has, need not be here.
+    pub remote: Option<&'r Remote>,
+}
+
+impl Request<'_> {
+    /// What is checked out, without a remote.
+    pub fn of(scope: Scope, depth: Depth) -> Self {
+        Self { scope, depth, remote: None }
+    }
+}
+
+/// Verifies what is asked for.
+pub fn verify(workspace: &Workspace, request: &Request<'_>, progress: &dyn Progress) -> Result<Report, RegistryError> {
+    let mut inspection = Inspection {
+        workspace,
+        remote: request.remote,
+        depth: request.depth,
+        findings: Vec::new(),
+        checked: Checked::default(),
+        elsewhere: 0,
+        uses: BTreeMap::new(),
+        memory: Memory::load(&workspace.store),
+    };
+    let is_everything = matches!(request.scope, Scope::Checkout | Scope::All);
+    match &request.scope {
+        Scope::Checkout | Scope::All => {
+            inspection.check_pointers(request.scope == Scope::All)?;
             let runs = inspection.check_runs();
-            inspection.check_registry(&runs);
+            let models = inspection.check_registry(&runs);
+            inspection.check_inputs(&runs);
+            inspection.check_signatures(&Wanted::All(&models));
             inspection.check_refs();
         }
+        Scope::Revisions(revisions) => inspection.check_revisions(revisions)?,
         Scope::Targets(targets) => inspection.add_targets(targets),
     }
-    let everything = *scope == Scope::All;
-    inspection.check_content(everything, deep, progress)?;
+    if !is_everything {
+        let artifacts = inspection.uses.keys().copied().collect();
+        inspection.check_signatures(&Wanted::Of(artifacts));
+    }
+    inspection.check_remote();
+    inspection.check_content(is_everything, progress)?;
+    inspection.memory.save(&workspace.store);
     Ok(inspection.into_report())
 }
 
@@ -125,11 +138,27 @@ struct Use {
 /// In which way an artifact is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
+    /// By a pointer in the work tree.
     Pointer,
+    /// By a pointer in a commit.
+    Committed,
+    /// As what a run made.
     Output,
+    /// As what a run read.
     Input,
+    /// By a run that was fetched, which need not have brought its data along.
+    Fetched,
+    /// By a version.
     Version,
+    /// By the user.
     Asked,
+}
+
+impl Role {
+    /// Whether remotes have what is named like this. What runs read and made goes there only if the user wants it.
+    fn is_wanted_of_remotes(self) -> bool {
+        matches!(self, Self::Pointer | Self::Committed | Self::Version | Self::Asked)
+    }
 }
 
 /// What is said of an artifact beside its id.
@@ -144,9 +173,13 @@ struct Claim {
 #[derive(Debug)]
 struct Inspection<'w> {
     workspace: &'w Workspace,
+    remote: Option<&'w Remote>,
+    depth: Depth,
     findings: Vec<Finding>,
     checked: Checked,
+    elsewhere: u64,
     uses: BTreeMap<ArtifactId, Vec<Use>>,
+    memory: Memory,
 }
 
 impl Inspection<'_> {
@@ -165,7 +198,7 @@ impl Inspection<'_> {
         });
         self.findings.dedup();
         let ok = self.findings.iter().all(|finding| finding.severity != Severity::Error);
-        Report { ok, checked: self.checked, findings: self.findings }
+        Report { ok, checked: self.checked, findings: self.findings, elsewhere: self.elsewhere }
     }
 }
 

@@ -65,6 +65,7 @@ fn the_help_lists_the_commands() {
 
     Registry:
       model        Register models, move aliases, look at versions
+      lineage      Show what something came from and what came from it
 
     Verification and the store:
       verify       Check artifacts, runs, the registry and refs
@@ -152,7 +153,7 @@ fn a_command_line_that_is_wrong_gets_one_line_and_the_usage() {
     ");
     insta::assert_snapshot!(sandbox.git_ml(&["verify", "--format", "xml"]).code(2).one_line_error(), @r"
     --- stderr
-    error: invalid value 'xml' for '--format <FORMAT>' [possible values: text, json]
+    error: invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, junit, sarif, github]
     hint: `git ml help` lists the commands, `git ml help COMMAND` explains one
     --- exit 2
     ");
