@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use crate::id::RunId;
+use crate::run::{Run, RunStatus};
 
+use super::super::context::Context;
 use super::super::keys::Command;
 use super::super::overlay::{Item, Overlay, Picker, Purpose};
 use super::super::text;
@@ -31,8 +33,21 @@ pub(in crate::tui) struct ChartRun {
     pub(in crate::tui) is_live: bool,
 }
 
+impl ChartRun {
+    /// A run as charts show it.
+    pub(in crate::tui) fn of(run: &Run, context: &Context) -> Self {
+        Self {
+            id: run.id,
+            name: run.name.clone(),
+            color: context.color(&run.id),
+            started: run.started,
+            is_live: run.status == RunStatus::Running,
+        }
+    }
+}
+
 /// How charts are shown. Belongs to the user and not to the runs: it stays when others are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::tui) struct ChartSettings {
     pub(in crate::tui) axis: Axis,
     pub(in crate::tui) log_x: bool,
@@ -43,12 +58,6 @@ pub(in crate::tui) struct ChartSettings {
     pub(in crate::tui) together: Option<bool>,
     /// Whether the vertical axis leaves out the values furthest out.
     pub(in crate::tui) without_outliers: bool,
-}
-
-impl Default for ChartSettings {
-    fn default() -> Self {
-        Self { axis: Axis::Step, log_x: false, log_y: false, smoothing: 0, together: None, without_outliers: false }
-    }
 }
 
 /// The weights that smoothing can have, in percent.
@@ -88,6 +97,8 @@ pub(in crate::tui) struct ChartGrid {
     /// Tells this grid's jobs from those of others.
     token: Arc<()>,
     pub(in crate::tui) settings: ChartSettings,
+    /// The settings that go without saying.
+    usual: ChartSettings,
     pub(super) charts: Vec<Chart>,
     made: BTreeMap<(RunId, String), Made>,
     /// Whether lines are being made.
@@ -109,6 +120,16 @@ pub(in crate::tui) struct ChartGrid {
 }
 
 impl ChartGrid {
+    /// A grid that is shown so until the user wants it otherwise.
+    pub(in crate::tui) fn new(usual: ChartSettings) -> Self {
+        Self {
+            settings: usual,
+            usual,
+            drawn: Recipe { axis: usual.axis, smoothing: usual.smoothing },
+            ..Self::default()
+        }
+    }
+
     /// Shows these runs. What was loaded of those that stay is kept.
     pub(in crate::tui) fn show(&mut self, runs: Vec<ChartRun>) {
         let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
@@ -427,12 +448,12 @@ impl ChartGrid {
     pub(in crate::tui) fn status(&self) -> Option<String> {
         let settings = &self.settings;
         let mut words = Vec::new();
-        if settings.axis != Axis::Step {
+        if settings.axis != self.usual.axis {
             words.push(format!("x: {}", settings.axis.title()));
         }
         let flags = [
-            (settings.log_x, "log x"),
-            (settings.log_y, "log y"),
+            (settings.log_x != self.usual.log_x, if settings.log_x { "log x" } else { "linear x" }),
+            (settings.log_y != self.usual.log_y, if settings.log_y { "log y" } else { "linear y" }),
             (settings.without_outliers, "outliers cut"),
             (self.window.is_some() || !self.heights.is_empty(), "zoomed"),
         ];

@@ -14,7 +14,7 @@ use crate::run::{Point, Series};
 use super::super::keys::Command;
 use super::super::mouse::{Mouse, MouseKind};
 use super::super::theme::{Background, ColorDepth, Theme};
-use super::grid::{ChartGrid, ChartRun};
+use super::grid::{ChartGrid, ChartRun, ChartSettings};
 use super::line::{Axis, make_lines};
 use super::tracks::{ChartGroup, tracks};
 
@@ -626,4 +626,15 @@ fn lines_made_for_another_grid_change_nothing() {
     assert!(other.line(&other.charts[0].lines[0]).is_none() && other.job().is_none(), "still waiting for its own");
     other.made(&make_lines(waiting));
     assert!(other.line(&other.charts[0].lines[0]).is_some());
+}
+
+#[test]
+fn what_the_host_shows_as_usual_goes_without_saying() {
+    let mut grid = ChartGrid::new(ChartSettings { axis: Axis::Elapsed, log_y: true, ..ChartSettings::default() });
+    grid.show(vec![run(0)]);
+    grid.take(&run_id(0), Ok(tracks(series(0))));
+    settle(&mut grid);
+    assert_eq!((grid.status(), grid.drawn.axis), (None, Axis::Elapsed));
+    keys(&mut grid, MEDIUM, &[Command::ChartLogY]);
+    assert_eq!(grid.status().as_deref(), Some("linear y"));
 }

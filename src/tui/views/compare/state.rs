@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::id::{CommitId, RunId};
-use crate::run::{Run, RunStatus};
+use crate::run::Run;
 
 use super::super::super::chart::{ChartGrid, ChartRun};
 use super::super::super::context::Context;
@@ -164,14 +164,7 @@ impl ViewState for CompareView {
         self.other = self.other.clamp(1, runs.len().saturating_sub(1).max(1));
         let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         self.asked.retain(|run_id, _| ids.contains(run_id));
-        let run = |run: &&Run| ChartRun {
-            id: run.id,
-            name: run.name.clone(),
-            color: context.color(&run.id),
-            started: run.started,
-            is_live: run.status == RunStatus::Running,
-        };
-        self.charts.show(runs.iter().map(run).collect());
+        self.charts.show(runs.iter().map(|run| ChartRun::of(run, context)).collect());
     }
 
     fn wanted(&mut self, context: &Context) -> Vec<Effect> {
