@@ -9,8 +9,8 @@ use crate::files::{self, Durability};
 use crate::git::Repository;
 use crate::registry::{Registry, Resolved};
 use crate::sign::{
-    Depth, Form, KeyFile, Ledger, Outcome, Place, SignError, Signature, Signer, Statement, Subject, Target, Trust,
-    Verdict, attach, check, sign_model, sign_statement,
+    Depth, Form, KeyFile, Ledger, Outcome, Place, STATEMENT_SUFFIX, SignError, Signature, Signer, Statement, Subject,
+    Target, Trust, Verdict, attach, check, check_content, read_signature, sign_model, sign_statement,
 };
 use crate::track::Workspace;
 use crate::words::printable;
@@ -44,11 +44,18 @@ pub(crate) struct Args {
     /// Keep a signature that was made elsewhere, such as with model_signing, instead of making one
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["key", "ssh"])]
     attach: Option<PathBuf>,
+    /// Check a signature in a file against the target, instead of signing; exit code 3 where it does not count
+    ///
+    /// Such as one that model_signing made. With an SSH signature its statement has to stand beside it, in
+    /// FILE.statement.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          conflicts_with_all = ["key", "ssh", "output", "attach"])]
+    check: Option<PathBuf>,
     /// Say who signed it, and whether you trust them, instead of signing
-    #[arg(long, conflicts_with_all = ["key", "ssh", "output", "attach"])]
+    #[arg(long, conflicts_with_all = ["key", "ssh", "output", "attach", "check"])]
     list: bool,
-    /// With --list: hash all files again, also where a signature names the artifact
-    #[arg(long, requires = "list")]
+    /// With --list or --check: hash all files again, also where a signature names the artifact
+    #[arg(long, conflicts_with_all = ["key", "ssh", "output", "attach"])]
     deep: bool,
     /// Print JSON
     #[arg(long)]
@@ -60,6 +67,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let resolved = Registry::new(&workspace).resolve(&context.folder, &args.target)?;
     if args.list {
         return list(context, args, &workspace, &resolved);
+    }
+    if let Some(file) = &args.check {
+        return check_file(context, args, &workspace, &resolved, &context.folder.join(file));
     }
     let target = Target {
         id: resolved.id,
@@ -142,12 +152,37 @@ pub(super) fn write(workspace: &Workspace, signature: &Signature, place: &Path) 
     }
     let (statement, armour) = Statement::split(&content).map_err(unreadable)?;
     let beside = |suffix: &str| PathBuf::from(format!("{}.{suffix}", place.display()));
-    files::publish(&beside("statement"), statement.as_bytes(), Durability::Buffered)?;
+    files::publish(&beside(STATEMENT_SUFFIX), statement.as_bytes(), Durability::Buffered)?;
     if let Subject::Artifact(id) = signature.place.subject {
         let manifest = workspace.store.manifest(&id)?;
         files::publish(&beside("manifest"), &manifest.to_bytes(), Durability::Buffered)?;
     }
     Ok(files::publish(place, armour.as_bytes(), Durability::Buffered)?)
+}
+
+/// Checks a signature that is in a file.
+fn check_file(
+    context: &Context,
+    args: &Args,
+    workspace: &Workspace,
+    resolved: &Resolved,
+    file: &Path,
+) -> Result<(), Failure> {
+    let (form, content) = read_signature(file)?;
+    let place = Place::of(Subject::Artifact(resolved.id), form, &content);
+    let trust = Trust::of(&workspace.repository)?;
+    let depth = if args.deep { Depth::Content } else { Depth::Names };
+    let (now, bar) = (Timestamp::now(), Bar::new(context));
+    let verdict = check_content(workspace, &trust, (&place.subject, form), &content, depth, now, &bar)?;
+    if args.json {
+        print_json(&json_of(&place, &verdict))?;
+    } else {
+        let by = verdict.signer.as_deref().map(|signer| format!(" by {signer}")).unwrap_or_default();
+        let detail = if verdict.detail.is_empty() { String::new() } else { format!(": {}", verdict.detail) };
+        let target = &args.target;
+        print_line(&printable(&format!("{}: the signature of {target}{by}{detail}", verdict.outcome.as_str())))?;
+    }
+    if verdict.is_good() { Ok(()) } else { Err(Failure::Verification) }
 }
 
 /// The signatures of an artifact, and the attestations of the run that made it, where that is known.

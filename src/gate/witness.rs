@@ -1,6 +1,9 @@
 //! Who is asked whether a version is verified and signed.
 
+use std::collections::BTreeSet;
+
 use crate::registry::{Registry, Resolved};
+use crate::sign::{Depth, Subject, Trust, check_all};
 use crate::track::{Silent, Workspace};
 use crate::verify::{Depth, Request, Scope, Severity, verify};
 use crate::words::error_in_a_line;
@@ -53,7 +56,28 @@ impl Witness for Keeper<'_> {
     }
 
     fn signed(&self, artifacts: &[Resolved]) -> Testimony {
-        no(format!("{} has no signature", labels(artifacts)))
+        let trust = match Trust::of(&self.workspace.repository) {
+            Ok(trust) => trust,
+            Err(error) => return unknown(error_in_a_line(&error)),
+        };
+        let mut signers = BTreeSet::new();
+        for artifact in artifacts {
+            let subject = Subject::Artifact(artifact.id);
+            let verdicts = match check_all(self.workspace, &trust, &subject, Depth::Names, &Silent) {
+                Ok(verdicts) => verdicts,
+                Err(error) => return unknown(error_in_a_line(&error)),
+            };
+            let name = labels(std::slice::from_ref(artifact));
+            match verdicts.iter().find(|(_, verdict)| verdict.is_good()) {
+                Some((_, verdict)) => signers.extend(verdict.signer.clone()),
+                None => {
+                    let why = verdicts.first().map(|(_, verdict)| format!(" that counts: {}", verdict.detail));
+                    return no(format!("{name} has no signature{}", why.unwrap_or_default()));
+                }
+            }
+        }
+        let by = signers.into_iter().collect::<Vec<_>>().join(", ");
+        Testimony { holds: Some(true), words: format!("{} is signed by {by}", labels(artifacts)) }
     }
 }
 

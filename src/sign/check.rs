@@ -1,6 +1,7 @@
 //! Checking a signature: who made it, whether the user trusts them, and whether it is about what it is kept under.
 
 use jiff::{SignedDuration, Timestamp};
+use rayon::prelude::*;
 
 use super::bundle::Bundle;
 use super::dsse::{Envelope, pre_authentication};
@@ -10,12 +11,14 @@ use super::ssh::{self, Question};
 use super::sshsig::SshSig;
 use super::statement::Statement;
 use super::trust::{AllowedLine, allowed_lines};
-use super::{Form, SSH_NAMESPACE, SignError, Signature, Subject, Trust};
+use super::{Form, Ledger, SSH_NAMESPACE, SignError, Signature, Subject, Trust};
 use crate::id::{ArtifactId, Digest};
 use crate::track::{Progress, Workspace};
 
 /// How far the clocks of two machines may be apart.
 const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Why an SSH signature does not count where nobody is allowed to sign.
+const NO_ALLOWED: &str = "git's configuration names no allowed signers (gpg.ssh.allowedSignersFile)";
 /// Patterns of a line of allowed signers that are tried.
 const MAX_PRINCIPALS: usize = 32;
 
@@ -112,6 +115,24 @@ pub fn check(
         Ok(content) => check_content(workspace, trust, (&place.subject, place.form), &content, depth, now, progress),
         Err(problem) => Ok(Verdict::new(Outcome::Unreadable, problem)),
     }
+}
+
+/// Checks all signatures of an artifact, or all attestations of a run, that are kept here.
+pub fn check_all(
+    workspace: &Workspace,
+    trust: &Trust,
+    subject: &Subject,
+    depth: Depth,
+    progress: &dyn Progress,
+) -> Result<Vec<(Signature, Verdict)>, SignError> {
+    let now = Timestamp::now();
+    let signatures = Ledger::open(&workspace.repository)?.of(subject)?;
+    // What takes time is starting `ssh-keygen`.
+    let verdicts = signatures.into_par_iter().map(|signature| {
+        let verdict = check(workspace, trust, &signature, depth, now, progress)?;
+        Ok((signature, verdict))
+    });
+    verdicts.collect()
 }
 
 /// Checks a signature from anywhere: whether it is about `subject` and in the form that is said.
@@ -226,7 +247,10 @@ pub(super) fn by_curve_key(trust: &Trust, envelope: &Envelope, hint: Option<&str
     }
     let is_digest = |hint: &&str| hint.len() == 64 && hint.bytes().all(|byte| byte.is_ascii_hexdigit());
     let key = hint.filter(is_digest).map(|hint| format!("ecdsa {}", &hint[..16]));
-    let detail = "no key that ml.trustedKeys of git's configuration names made it";
+    let detail = match trust.keys.is_empty() {
+        true => "git's configuration names no trusted keys (ml.trustedKeys)",
+        false => "no key that ml.trustedKeys of git's configuration names made it",
+    };
     Verdict { key, ..Verdict::new(Outcome::UnknownSigner, detail) }
 }
 
@@ -254,6 +278,7 @@ pub(super) fn by_ssh(
         return Ok(verdict.becomes(Outcome::Bad, format!("it was made for `{other}`, not for `{SSH_NAMESPACE}`")));
     }
     let Some((allowed, text)) = &trust.allowed else {
+        let verdict = Verdict { detail: NO_ALLOWED.to_owned(), ..verdict };
         return judge_alone(trust, message, armour, verdict);
     };
     let lines = allowed_lines(text, &base64_of(&signature.key));

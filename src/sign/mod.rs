@@ -22,8 +22,8 @@ mod sshsig;
 mod statement;
 mod trust;
 
-pub use attach::{attach, read_signature};
-pub use check::{Depth, Outcome, Verdict, check, check_content};
+pub use attach::{STATEMENT_SUFFIX, attach, read_signature};
+pub use check::{Depth, Outcome, Verdict, check, check_all, check_content};
 pub use content::{FileDigests, file_digests};
 pub use ledger::{Form, Ledger, Misplaced, Place, SIGNATURES_REF, Signature, Subject, signatures_of};
 pub use model::sign_model;

@@ -40,6 +40,7 @@ mod reproduce;
 mod runs;
 mod sandbox;
 mod sharing;
+mod signing;
 mod ssh;
 mod sshd;
 mod supervision;
