@@ -123,7 +123,7 @@ struct RawPredicate {
 struct RawSerialization {
     method: String,
     hash_type: String,
-    shard_size: Option<u64>,
+    shard_size: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,11 +181,14 @@ impl SignedFiles {
             return Err(format!("its predicate is `{}`, not `{PREDICATE_TYPE}`", shown(&raw.predicate_type)));
         }
         let RawPredicate { serialization, resources, git_ml } = raw.predicate;
-        let words = (serialization.method.as_str(), serialization.hash_type.as_str(), serialization.shard_size);
+        // What writes it knows one kind of number.
+        let is_size = |size: &f64| size.fract() == 0.0 && (1.0..=9e15).contains(size);
+        let shard_size = serialization.shard_size.filter(is_size).map(|size| size as u64);
+        let words = (serialization.method.as_str(), serialization.hash_type.as_str(), shard_size);
         let (hashing, algorithm) = match words {
             ("files", "sha256", _) => (Hashing::Sha256, "sha256".to_owned()),
             ("files", "blake3", _) => (Hashing::Blake3, "blake3".to_owned()),
-            ("shards", "sha256", Some(size)) if size > 0 => (Hashing::Shards(size), format!("sha256-sharded-{size}")),
+            ("shards", "sha256", Some(size)) => (Hashing::Shards(size), format!("sha256-sharded-{size}")),
             (method, hash, _) => return Err(format!("its files are hashed as `{} {}`", shown(method), shown(hash))),
         };
         let mut root = Sha256::new();

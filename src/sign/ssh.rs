@@ -71,15 +71,13 @@ pub(super) struct Question<'q> {
 
 /// Whether a signature of a message is by somebody who may have signed.
 pub(super) fn is_from(program: &str, question: &Question<'_>, message: &[u8], armour: &str) -> Result<bool, SignError> {
-    let mut command = Command::new(program);
-    command.args(["-Y", "verify", "-n", SSH_NAMESPACE, "-I", question.principal, "-f"]).arg(question.allowed);
-    if let Some(revoked) = question.revoked {
-        command.arg("-r").arg(revoked);
-    }
-    if let Some(time) = question.time {
-        command.arg(format!("-Overify-time={time}"));
-    }
-    Ok(verify(program, command, message, armour)?.status.success())
+    let ask = |command: &mut Command| {
+        command.args(["-Y", "verify", "-n", SSH_NAMESPACE, "-I", question.principal, "-f"]).arg(question.allowed);
+        if let Some(revoked) = question.revoked {
+            command.arg("-r").arg(revoked);
+        }
+    };
+    Ok(verify_at(program, question.time, &ask, message, armour)?.status.success())
 }
 
 /// Whether a signature of a message is by the key that it names, whoever that is.
@@ -91,13 +89,34 @@ pub(super) fn is_by_its_key(program: &str, message: &[u8], armour: &str) -> Resu
 
 /// The patterns of a file of allowed signers that stand for a certificate's key.
 pub(super) fn find_principals(program: &str, question: &Question<'_>, armour: &str) -> Result<Vec<String>, SignError> {
-    let mut command = Command::new(program);
-    command.args(["-Y", "find-principals", "-f"]).arg(question.allowed);
-    if let Some(time) = question.time {
-        command.arg(format!("-Overify-time={time}"));
-    }
-    let output = verify(program, command, b"", armour)?;
+    let ask = |command: &mut Command| {
+        command.args(["-Y", "find-principals", "-f"]).arg(question.allowed);
+    };
+    let output = verify_at(program, question.time, &ask, b"", armour)?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(|line| line.trim_end().to_owned()).collect())
+}
+
+/// Runs a command as of a time, where one is known.
+fn verify_at(
+    program: &str,
+    time: Option<&str>,
+    ask: &dyn Fn(&mut Command),
+    message: &[u8],
+    armour: &str,
+) -> Result<Output, SignError> {
+    let mut command = Command::new(program);
+    ask(&mut command);
+    let Some(time) = time else { return verify(program, command, message, armour) };
+    command.arg(format!("-Overify-time={time}"));
+    let output = verify(program, command, message, armour)?;
+    if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains("verify-time") {
+        return Ok(output);
+    }
+    // Before version 9.1 OpenSSH knows local times only.
+    let mut command = Command::new(program);
+    ask(&mut command);
+    command.arg(format!("-Overify-time={}", time.trim_end_matches('Z'))).env("TZ", "UTC");
+    verify(program, command, message, armour)
 }
 
 /// Runs a command with a message on stdin and the signature in a file.
