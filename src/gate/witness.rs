@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::registry::{Registry, Resolved};
-use crate::sign::{Depth, Subject, Trust, check_all};
+use crate::sign::{self, Subject, Trust, check_all};
 use crate::track::{Silent, Workspace};
 use crate::verify::{Depth, Request, Scope, Severity, verify};
 use crate::words::error_in_a_line;
@@ -63,7 +63,7 @@ impl Witness for Keeper<'_> {
         let mut signers = BTreeSet::new();
         for artifact in artifacts {
             let subject = Subject::Artifact(artifact.id);
-            let verdicts = match check_all(self.workspace, &trust, &subject, Depth::Names, &Silent) {
+            let verdicts = match check_all(self.workspace, &trust, &subject, sign::Depth::Names, &Silent) {
                 Ok(verdicts) => verdicts,
                 Err(error) => return unknown(error_in_a_line(&error)),
             };
