@@ -65,7 +65,7 @@ const SMOOTHINGS: [u8; 9] = [0, 20, 40, 60, 80, 90, 95, 98, 99];
 
 /// A line of a chart: whose it is and which metric.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ChartLine {
+pub(in crate::tui) struct ChartLine {
     /// The run, by its place among those that are shown.
     pub(super) run: usize,
     pub(super) metric: String,
@@ -75,7 +75,7 @@ pub(super) struct ChartLine {
 
 /// A chart.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Chart {
+pub(in crate::tui) struct Chart {
     pub(super) title: String,
     pub(super) lines: Vec<ChartLine>,
 }
@@ -99,7 +99,7 @@ pub(in crate::tui) struct ChartGrid {
     pub(in crate::tui) settings: ChartSettings,
     /// The settings that go without saying.
     usual: ChartSettings,
-    pub(super) charts: Vec<Chart>,
+    pub(in crate::tui) charts: Vec<Chart>,
     made: BTreeMap<(RunId, String), Made>,
     /// Whether lines are being made.
     is_making: bool,

@@ -186,6 +186,9 @@ fn seconds_step(rough: f64) -> Option<f64> {
 /// the axis, so that all of them have one unit.
 fn number_label(value: f64, step: f64, far: f64) -> String {
     let value = if value.abs() < step * 1e-6 { 0.0 } else { value };
+    if value == 0.0 && far >= 1e4 {
+        return "0".to_owned();
+    }
     let (unit, suffix) = match far {
         1e15.. | ..1e-3 => return lone_label(value, Unit::Number),
         1e12.. => (1e12, "T"),
@@ -278,7 +281,7 @@ mod tests {
         assert_eq!(rounded(5.0, 5.0, 2), ["4.5", "5.0", "5.5"]);
         assert_eq!(rounded(0.0, 0.0, 2), ["-0.5", "0.0", "0.5"]);
         assert_eq!(rounded(1.201e9, 1.22e9, 2), ["1.20G", "1.21G", "1.22G"]);
-        assert_eq!(rounded(0.0, 60_000.0, 2), ["0k", "50k", "100k"]);
+        assert_eq!(rounded(0.0, 60_000.0, 2), ["0", "50k", "100k"]);
         assert_eq!(rounded(1e-8, 3e-8, 2), ["1e-8", "2e-8", "3e-8"]);
         assert_eq!(rounded(2e-4, 9e-4, 3), ["0.0002", "0.0004", "0.0006", "0.0008", "0.0010"]);
     }

@@ -339,6 +339,56 @@ fn esc_leaves_what_is_open_in_the_charts_first() {
 }
 
 #[test]
+fn every_key_of_the_charts_does_something() {
+    let mut desk = desk(LARGE, 1);
+    let mut after = |pressed: Key| {
+        let before = picture(&desk);
+        desk.keys(&[pressed]);
+        let shown = picture(&desk);
+        assert_ne!(before, shown, "{}", pressed.label());
+        shown
+    };
+    assert!(after(key('x')).contains("x: elapsed") && after(key('x')).contains("x: UTC"));
+    assert!(after(key('x')).contains("x: epoch") && !after(key('x')).contains("x: "));
+    assert!(after(key('X')).contains("log x") && !after(key('X')).contains("log x"));
+    // The footer has these words too.
+    assert!(after(key('y')).contains("─ log y ─") && !after(key('y')).contains("─ log y ─"));
+    assert!(after(key('Y')).contains("outliers cut") && !after(key('Y')).contains("outliers cut"));
+    assert!(after(key('s')).contains("smoothing 0.2") && after(key('s')).contains("smoothing 0.4"));
+    assert!(after(key('S')).contains("smoothing 0.2") && !after(key('S')).contains("smoothing"));
+    assert!(after(key('t')).contains("calm-heron-3 train") && !after(key('t')).contains("calm-heron-3 train"));
+    assert!(after(key('+')).contains("zoomed"));
+    after(key('>'));
+    after(key('<'));
+    assert!(!after(key('0')).contains("zoomed"));
+    after(key('='));
+    assert!(!after(key('-')).contains("zoomed"));
+    after(key('v'));
+    after(key('h'));
+    after(key('l'));
+    after(named(KeyCode::Home));
+    after(key('v'));
+    after(named(KeyCode::Enter));
+    after(key('l'));
+    after(key('h'));
+}
+
+#[test]
+fn a_live_run_is_read_again_when_it_has_more_points() {
+    let mut desk = Desk::new(MEDIUM);
+    desk.keys(&[key(' '), key(' '), key('c'), TAB]);
+    let live = desk.app.context.marks.runs()[0];
+    let before = desk.app.views.compare.charts.charts.len();
+    desk.source.listing.runs[0].metrics.get_mut("val_loss").unwrap().count += 1;
+    let listing = AnyAnswer::Listing(Ok(Some(desk.source.listing.clone())));
+    let effects = desk.app.update(Action::Loaded(listing));
+    assert_eq!(effects, [Effect::Compare(Request::Series(live))]);
+    // What is there stays while it is read.
+    assert_eq!(desk.app.views.compare.charts.charts.len(), before);
+    assert!(!picture(&desk).contains("Loading"));
+}
+
+#[test]
 fn a_chart_is_found_by_its_name() {
     let mut desk = desk(MEDIUM, 1);
     desk.keys(&[key('/')]);
