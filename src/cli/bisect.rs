@@ -13,7 +13,7 @@ use crate::words::{count, printable};
 
 use super::ask::ask;
 use super::output::{number, print_json, print_line, shell_word};
-use super::recipe::{self, Auto};
+use super::recipe::{self, Auto, Settings};
 use super::reproduce::Stop;
 use super::run::Options;
 use super::watch::Watcher;
@@ -203,12 +203,13 @@ impl Bench<'_> {
                 experiment: None,
                 command: Some(command.clone()),
                 params: BTreeMap::new(),
-                inputs: recipe::inputs_below(workspace, commit, &[])?,
+                inputs: workspace.pointers_at(commit)?.into_iter().map(|(path, pointer)| (path, pointer.id)).collect(),
             })),
             What::Experiment(name) => {
                 let content = recipe::content_at(workspace, commit)?.unwrap_or_default();
                 let config = recipe::parse(&content).unwrap_or_default();
-                recipe::wanted(workspace, commit, &config, name, Auto::Settled)
+                let settings = Settings::of(&config, name, Auto::Settled)?;
+                settings.map(|settings| settings.wanted(workspace, commit)).transpose()
             }
         }
     }

@@ -8,17 +8,17 @@ use crate::config::{Config, FILE_NAME, PushGates};
 use crate::files::{FileLock, LockError, RelPath, Wait};
 use crate::gate::{Candidate, Gate, Keeper, Outcome};
 use crate::git::Patterns;
-use crate::hooks::{Code, HookError, PushedRef, change_between, known_run, shows};
+use crate::hooks::{Code, HookError, PushedRef, known_run, shows};
 use crate::id::CommitId;
 use crate::registry::Registry;
 use crate::reproduce::{Scratch, Wanted};
 use crate::run::{Ended, Run, RunStatus, Runs};
 use crate::track::{State, Workspace};
-use crate::train::Recipe;
+use crate::train::{Recipe, TrainError};
 use crate::words::{count, printable};
 
 use super::failure::PUSH_WITHOUT;
-use super::recipe::{self, Auto};
+use super::recipe::{self, Auto, Settings};
 use super::reproduce::Stop;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, runs};
@@ -37,8 +37,9 @@ struct Demand<'p> {
     /// The `ml.toml` of the commit.
     content: Vec<u8>,
     config: Config,
+    commit: CommitId,
     experiment: String,
-    wanted: Wanted,
+    settings: Settings,
     code: Code,
 }
 
@@ -86,47 +87,45 @@ fn demand<'p>(workspace: &Workspace, pushed: &'p PushedRef) -> Result<Option<Dem
         (None, Some(_)) => Code::All,
         (None, None) => Code::Matching(Patterns::default()),
     };
-    let (code, wanted) = match &recipe.command {
-        Some(_) => (code, recipe::wanted(workspace, &commit, &config, &experiment, Auto::AsWritten)?),
-        None => native(workspace, &commit, &config, &experiment, code)?,
-    };
-    // A command always has a line, and a recipe that is not valid is an error.
-    let Some(wanted) = wanted else { return Ok(None) };
-    Ok(Some(Demand { pushed, branch, content, experiment, wanted, code, config }))
+    let code = if recipe.command.is_some() { code } else { with_own_files(&config, &experiment, code)? };
+    // A command always has a line, and a recipe that is not valid is an error by now.
+    let Some(settings) = Settings::of(&config, &experiment, Auto::AsWritten)? else { return Ok(None) };
+    Ok(Some(Demand { pushed, branch, content, commit, experiment, settings, code, config }))
 }
 
 fn patterns(texts: &[String]) -> Patterns {
     Patterns::new(texts.iter().map(String::as_str))
 }
 
-/// What a native training reads: data that git itself tracks is code as any other.
-fn native(
-    workspace: &Workspace,
-    commit: &CommitId,
-    config: &Config,
-    name: &str,
-    code: Code,
-) -> Result<(Code, Option<Wanted>), Failure> {
-    let recipe = Recipe::new(config.experiment(name)?, &[])
-        .map_err(|source| crate::train::TrainError::Recipe { experiment: name.to_owned(), source })?;
-    let wanted = recipe::wanted(workspace, commit, config, name, Auto::AsWritten)?;
-    let is_input =
-        |path: &RelPath| wanted.iter().flat_map(|wanted| &wanted.inputs).any(|(input, _)| path.starts_with(input));
-    let mut code = code;
+/// What a native training reads where git itself tracks it: code as any other.
+fn with_own_files(config: &Config, name: &str, code: Code) -> Result<Code, Failure> {
+    let recipe = valid_recipe(config, name)?;
+    let Code::Matching(mut patterns) = code else { return Ok(code) };
     for path in [Some(recipe.data.data.as_str()), recipe.model.file()].into_iter().flatten() {
-        let Ok(place) = RelPath::new(path) else { continue };
-        if is_input(&place) {
-            continue;
-        }
-        let is_there = workspace.repository.has_path(commit, path)?;
-        if !is_there {
-            return Err(HookError::NoData { experiment: name.to_owned(), path: path.to_owned() }.into());
-        }
-        if let Code::Matching(patterns) = code {
-            code = Code::Matching(patterns.with_path(path));
+        patterns = patterns.with_path(path);
+    }
+    Ok(Code::Matching(patterns))
+}
+
+fn valid_recipe(config: &Config, name: &str) -> Result<Recipe, Failure> {
+    let recipe = Recipe::new(config.experiment(name)?, &[]);
+    Ok(recipe.map_err(|source| TrainError::Recipe { experiment: name.to_owned(), source })?)
+}
+
+/// Fails where the data of a native training is in nothing that is pushed.
+fn require_data(workspace: &Workspace, demand: &Demand<'_>, wanted: &Wanted) -> Result<(), Failure> {
+    if demand.settings.command.is_some() {
+        return Ok(());
+    }
+    let recipe = valid_recipe(&demand.config, &demand.experiment)?;
+    for path in [Some(recipe.data.data.as_str()), recipe.model.file()].into_iter().flatten() {
+        let place = RelPath::new(path).ok();
+        let is_input = place.is_some_and(|place| wanted.inputs.iter().any(|(input, _)| place.starts_with(input)));
+        if !is_input && !workspace.repository.has_path(&demand.commit, path)? {
+            return Err(HookError::NoData { experiment: demand.experiment.clone(), path: path.to_owned() }.into());
         }
     }
-    Ok((code, wanted))
+    Ok(())
 }
 
 /// What the push brings that matters; none where the remote has a commit that is the same in all of it.
@@ -151,31 +150,48 @@ fn news(workspace: &Workspace, remote: &str, demand: &Demand<'_>) -> Result<Opti
     Ok(Some(reason.unwrap_or_else(|| "it is new there".to_owned())))
 }
 
-/// What changed since a commit that the remote has, in words; none where nothing that matters did.
+/// What changed since a commit that the remote has, in words; none where nothing that matters did. What is the same in both
+/// is not read.
 fn change_since(workspace: &Workspace, base: &CommitId, demand: &Demand<'_>) -> Result<Option<String>, Failure> {
-    if *base == demand.wanted.commit {
+    let after = &demand.settings;
+    if *base == demand.commit {
         return Ok(None);
     }
-    let before = || -> Option<Wanted> {
+    let before = || -> Option<Settings> {
         let config = recipe::parse(&recipe::content_at(workspace, base).ok()??).ok()?;
         // What was not asked for then was never shown.
         let is_asked = config.hooks.pre_push.experiment.as_ref() == Some(&demand.experiment);
-        let wanted = recipe::wanted(workspace, base, &config, &demand.experiment, Auto::AsWritten).ok()?;
-        wanted.filter(|_| is_asked)
+        Settings::of(&config, &demand.experiment, Auto::AsWritten).ok()?.filter(|_| is_asked)
     };
     let Some(before) = before() else { return Ok(Some("nothing asked for it before".to_owned())) };
-    let change = change_between(&workspace.repository, &before, &demand.wanted, &demand.code)?;
-    Ok(change.map(|change| change.to_string()))
+    let data = workspace.pointers_changed(base, &demand.commit)?;
+    if let Some(path) = data.keys().find(|path| after.reads(path)) {
+        return Ok(Some(format!("the data at {path} changed")));
+    }
+    let names = before.params.keys().chain(after.params.keys());
+    if let Some(name) = names.into_iter().find(|name| before.params.get(*name) != after.params.get(*name)) {
+        return Ok(Some(format!("its parameter {name} changed")));
+    }
+    if before.command != after.command {
+        return Ok(Some("its command changed".to_owned()));
+    }
+    if before != *after {
+        return Ok(Some("its inputs changed".to_owned()));
+    }
+    let path = demand.code.first_difference(&workspace.repository, base, &demand.commit)?;
+    Ok(path.map(|path| format!("{path} changed")))
 }
 
 /// Finds or makes the run, and judges it.
 fn meet(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: &str) -> Result<(), Failure> {
     // A gate that cannot be read is told before anything is trained.
     let gate = gate(demand)?;
+    let wanted = &demand.settings.wanted(workspace, &demand.commit)?;
+    require_data(workspace, demand, wanted)?;
     let runs = runs::open(context, workspace)?;
     let catalog = Catalog::open(workspace);
     let find = || -> Result<Option<(Run, Option<Outcome>)>, Failure> {
-        let Some(run) = known_run(workspace, &catalog, &runs, &demand.wanted, &demand.code)? else { return Ok(None) };
+        let Some(run) = known_run(workspace, &catalog, &runs, wanted, &demand.code)? else { return Ok(None) };
         let outcome = ask(workspace, demand, gate.as_ref(), &run)?;
         // What a gate holds against code that was not committed yet is mended by running it as it is pushed.
         let is_of_use = !run.dirty || outcome.as_ref().is_none_or(|outcome| outcome.passed);
@@ -194,7 +210,7 @@ fn meet(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: &
     let (run, outcome) = match find()? {
         Some(found) => found,
         None => {
-            let run = train(context, workspace, demand, reason)?;
+            let run = train(context, workspace, demand, wanted, reason)?;
             let outcome = ask(workspace, demand, gate.as_ref(), &run)?;
             (run, outcome)
         }
@@ -215,8 +231,14 @@ fn take_turn(workspace: &Workspace, runs: &Runs<'_>, demand: &Demand<'_>) -> Res
 }
 
 /// Runs the experiment with the code of the pushed commit.
-fn train(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: &str) -> Result<Run, Failure> {
-    let Demand { experiment, branch, config, .. } = demand;
+fn train(
+    context: &Context,
+    workspace: &Workspace,
+    demand: &Demand<'_>,
+    wanted: &Wanted,
+    reason: &str,
+) -> Result<Run, Failure> {
+    let Demand { experiment, branch, config, commit, .. } = demand;
     let stop = Stop::listen()?;
     context.say(&format!("{experiment} has to run before {} is pushed: {}", printable(branch), printable(reason)));
     context.say(&format!(
@@ -229,14 +251,13 @@ fn train(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: 
         let told = finish(context, watcher, &ended);
         Ok((ended, told))
     };
-    let (ended, told) = if stands_here(workspace, demand)? {
+    let (ended, told) = if stands_here(workspace, demand, wanted)? {
         run_in(workspace)?
     } else {
-        let commit = &demand.wanted.commit;
         context.say(&format!("in a work tree of its own, since yours is not what is pushed ({})", commit.short()));
         let scratch = Scratch::new(workspace, commit, commit)?;
         stop.check()?;
-        recipe::bring_data(context, scratch.workspace(), &demand.wanted)?;
+        recipe::bring_data(context, scratch.workspace(), wanted)?;
         stop.check()?;
         run_in(scratch.workspace())?
     };
@@ -252,7 +273,7 @@ fn train(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: 
     }
     stop.check()?;
     // What was run is looked at as any other run is: the user may have changed a file at that moment.
-    match shows(&workspace.repository, run, &demand.wanted, &demand.code)? {
+    match shows(&workspace.repository, run, wanted, &demand.code)? {
         true => Ok(run.clone()),
         false => Err(HookError::Moved { run: run.name.clone() }.into()),
     }
@@ -260,9 +281,9 @@ fn train(context: &Context, workspace: &Workspace, demand: &Demand<'_>, reason: 
 
 /// Whether the user's work tree is what is pushed, in all that the experiment may read. Files that git ignores are no part
 /// of any commit, as the programs of the machine are not.
-fn stands_here(workspace: &Workspace, demand: &Demand<'_>) -> Result<bool, Failure> {
+fn stands_here(workspace: &Workspace, demand: &Demand<'_>, wanted: &Wanted) -> Result<bool, Failure> {
     let repository = &workspace.repository;
-    let commit = &demand.wanted.commit;
+    let commit = &demand.commit;
     let Some(head) = repository.head()?.commit else { return Ok(false) };
     if repository.work_dir().is_err() || repository.tree_of(&head)? != repository.tree_of(commit)? {
         return Ok(false);
@@ -271,11 +292,11 @@ fn stands_here(workspace: &Workspace, demand: &Demand<'_>) -> Result<bool, Failu
     if !is_clean || untracked.iter().any(|path| demand.code.may_have(path)) {
         return Ok(false);
     }
-    if demand.wanted.command.is_none() {
+    if wanted.command.is_none() {
         // A native training reads the store.
         return Ok(true);
     }
-    let paths: Vec<RelPath> = demand.wanted.inputs.iter().map(|(path, _)| path.clone()).collect();
+    let paths: Vec<RelPath> = wanted.inputs.iter().map(|(path, _)| path.clone()).collect();
     if paths.is_empty() {
         return Ok(true);
     }

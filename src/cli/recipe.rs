@@ -1,6 +1,6 @@
 //! The experiment of a commit: what a run of it is like, and running it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::config::{Config, FILE_NAME};
@@ -33,48 +33,86 @@ pub(super) fn content_at(workspace: &Workspace, commit: &CommitId) -> Result<Opt
     Ok(workspace.repository.read_at(commit, FILE_NAME, MAX_CONFIG)?)
 }
 
-/// What a run of a commit's experiment is like; none where the commit has no such experiment, or none that is valid.
-pub(super) fn wanted(
-    workspace: &Workspace,
-    commit: &CommitId,
-    config: &Config,
-    name: &str,
-    auto: Auto,
-) -> Result<Option<Wanted>, Failure> {
-    let Some(experiment) = config.experiments.get(name) else { return Ok(None) };
-    let like = |command, params, inputs| {
-        let experiment = Some(name.to_owned());
-        Ok(Some(Wanted { commit: *commit, experiment, command, params, inputs }))
-    };
-    if experiment.command.is_some() {
-        let (params, line) = run_command::recipe_line(name, experiment, &Options::default())?;
-        return like(Some(vec![line]), params, inputs_below(workspace, commit, &experiment.inputs)?);
-    }
-    let Ok(mut recipe) = Recipe::new(experiment, &[]) else { return Ok(None) };
-    if auto == Auto::Settled {
-        // Without a worker nothing can be trained, but what was trained already can be found.
-        let here = train_command::worker().and_then(|worker| machine(&worker)).unwrap_or_else(|_| Machine::here(0));
-        recipe.settle(&here);
-    }
-    let all = inputs_below(workspace, commit, &[])?;
-    let is_wanted = |path: &RelPath| {
-        let is_input = experiment.inputs.iter().any(|wanted| path.starts_with(wanted));
-        // A model may be made from a file in a tracked folder.
-        let has_file =
-            recipe.model.file().is_some_and(|file| RelPath::new(file).is_ok_and(|file| file.starts_with(path)));
-        is_input || has_file || path.as_str() == recipe.data.data
-    };
-    like(None, recipe.params(), all.into_iter().filter(|(path, _)| is_wanted(path)).collect())
+/// What an experiment does, but for the content of its data.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Settings {
+    experiment: String,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) params: BTreeMap<String, String>,
+    reads: Vec<Reads>,
 }
 
-/// The artifacts that a commit's pointers name at or below these paths, or all of them.
-pub(super) fn inputs_below(
-    workspace: &Workspace,
-    commit: &CommitId,
-    paths: &[RelPath],
-) -> Result<BTreeSet<(RelPath, ArtifactId)>, Failure> {
-    let all = workspace.pointers_at(commit)?.into_iter().map(|(path, pointer)| (path, pointer.id));
-    Ok(all.filter(|(path, _)| paths.is_empty() || paths.iter().any(|wanted| path.starts_with(wanted))).collect())
+/// Tracked data that an experiment reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reads {
+    /// All there is.
+    All,
+    /// What is tracked as this path.
+    At(RelPath),
+    /// What is tracked as this path, or below it.
+    Below(RelPath),
+    /// What is tracked as this path, or as a folder around it.
+    Around(RelPath),
+}
+
+impl Settings {
+    /// What `ml.toml` says of an experiment; none where it has no such experiment, or none that is valid.
+    pub(super) fn of(config: &Config, name: &str, auto: Auto) -> Result<Option<Self>, Failure> {
+        let Some(experiment) = config.experiments.get(name) else { return Ok(None) };
+        let inputs = experiment.inputs.iter().cloned().map(Reads::Below);
+        if experiment.command.is_some() {
+            let (params, line) = run_command::recipe_line(name, experiment, &Options::default())?;
+            let reads = if experiment.inputs.is_empty() { vec![Reads::All] } else { inputs.collect() };
+            return Ok(Some(Self { experiment: name.to_owned(), command: Some(vec![line]), params, reads }));
+        }
+        let Ok(mut recipe) = Recipe::new(experiment, &[]) else { return Ok(None) };
+        if auto == Auto::Settled {
+            // Without a worker nothing can be trained, but what was trained already can be found.
+            let here = train_command::worker().and_then(|worker| machine(&worker));
+            recipe.settle(&here.unwrap_or_else(|_| Machine::here(0)));
+        }
+        // A model may be made from a file in a tracked folder.
+        let data = RelPath::new(recipe.data.data.clone()).ok().map(Reads::At);
+        let file = recipe.model.file().and_then(|file| RelPath::new(file).ok()).map(Reads::Around);
+        let reads = inputs.chain(data).chain(file).collect();
+        Ok(Some(Self { experiment: name.to_owned(), command: None, params: recipe.params(), reads }))
+    }
+
+    /// What a run of it with the data of a commit is like.
+    pub(super) fn wanted(&self, workspace: &Workspace, commit: &CommitId) -> Result<Wanted, Failure> {
+        let mut inputs = BTreeSet::new();
+        for reads in &self.reads {
+            let pointers = match reads {
+                Reads::All => workspace.pointers_at(commit)?,
+                Reads::Below(path) => workspace.pointers_at_or_below(commit, path)?,
+                Reads::At(path) => {
+                    workspace.pointer_at(commit, path)?.into_iter().map(|pointer| (path.clone(), pointer)).collect()
+                }
+                Reads::Around(path) => {
+                    let mut around = BTreeMap::new();
+                    let mut folder = Some(path.clone());
+                    while let Some(path) = folder {
+                        folder = path.parent();
+                        around.extend(workspace.pointer_at(commit, &path)?.map(|pointer| (path, pointer)));
+                    }
+                    around
+                }
+            };
+            inputs.extend(pointers.into_iter().map(|(path, pointer)| (path, pointer.id)));
+        }
+        let Self { experiment, command, params, .. } = self.clone();
+        Ok(Wanted { commit: *commit, experiment: Some(experiment), command, params, inputs })
+    }
+
+    /// Whether it reads the data that is tracked as this path.
+    pub(super) fn reads(&self, path: &RelPath) -> bool {
+        self.reads.iter().any(|reads| match reads {
+            Reads::All => true,
+            Reads::At(at) => path == at,
+            Reads::Below(folder) => path.starts_with(folder),
+            Reads::Around(file) => file.starts_with(path),
+        })
+    }
 }
 
 /// Checks the data of a run out in the work tree that it is going to run in.

@@ -47,6 +47,9 @@ fn describe(config: &Config) -> String {
     if config.experiments.is_empty() {
         lines.push("  nothing: it has no experiments".to_owned());
     }
+    if let Some(experiment) = &config.hooks.pre_push.experiment {
+        lines.push(format!("`git push` runs {} where what is pushed has no run of it", printable(experiment)));
+    }
     lines.join("\n")
 }
 
@@ -65,12 +68,14 @@ mod tests {
 
     #[test]
     fn what_may_run_is_shown_without_tricks() {
-        let text = "[experiments.a]\ncommand = \"rm -rf /\\u001b[2K\\nls\"\n[experiments.b]\nmodel = \"cnn\"\n";
+        let text = "[experiments.a]\ncommand = \"rm -rf /\\u001b[2K\\nls\"\n[experiments.b]\nmodel = \"cnn\"\n\
+                    [hooks.pre-push]\nexperiment = \"a\"\n";
         let config = Config::parse(text, std::path::Path::new("ml.toml")).unwrap();
         insta::assert_snapshot!(describe(&config), @r"
         ml.toml may run:
           a: $ rm -rf /\u{1b}[2K\nls
           b: trains the network `cnn`
+        `git push` runs a where what is pushed has no run of it
         ");
     }
 }

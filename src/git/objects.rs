@@ -123,14 +123,25 @@ impl Repository {
 
     /// All files in a commit's tree whose path ends with `suffix`, sorted.
     pub fn find_at(&self, commit: &CommitId, suffix: &str) -> Result<Vec<String>, GitError> {
+        self.find_below(commit, "", suffix)
+    }
+
+    /// The same of a folder (`""` is the root), with whole paths; empty if there is no such folder.
+    pub fn find_below(&self, commit: &CommitId, folder: &str, suffix: &str) -> Result<Vec<String>, GitError> {
+        let action = || format!("cannot read the tree of commit {commit}");
         let repository = self.gix();
-        let tree = find_tree(&repository, commit)?;
-        let entries = tree.traverse().breadthfirst.files();
-        let entries = entries.or_failed(|| format!("cannot read the tree of commit {commit}"))?;
+        let mut tree = find_tree(&repository, commit)?;
+        if !folder.is_empty() {
+            let entry = tree.lookup_entry(names(folder)).or_failed(action)?;
+            let Some(entry) = entry.filter(|entry| entry.mode().is_tree()) else { return Ok(Vec::new()) };
+            tree = entry.object().map(gix::Object::into_tree).or_failed(action)?;
+        }
+        let entries = tree.traverse().breadthfirst.files().or_failed(action)?;
+        let above = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let mut paths: Vec<String> = entries
             .into_iter()
             .filter(|entry| entry.mode.is_blob() && entry.filepath.ends_with(suffix.as_bytes()))
-            .filter_map(|entry| entry.filepath.to_str().ok().map(str::to_owned))
+            .filter_map(|entry| entry.filepath.to_str().ok().map(|path| format!("{above}{path}")))
             .collect();
         paths.sort();
         Ok(paths)

@@ -1,11 +1,12 @@
 //! Before a commit: data whose changes it does not have, and files that belong into the store.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::HookError;
 use crate::config::{ChangedData, PreCommit};
 use crate::files::RelPath;
-use crate::track::{POINTER_SUFFIX, Pointer, State, TrackError, Workspace};
+use crate::track::{POINTER_SUFFIX, Pointer, State, Statuses, TrackError, Workspace, last_checked_out};
 
 /// Bytes that a pointer may have.
 const MAX_POINTER: u64 = 64 << 10;
@@ -65,16 +66,17 @@ pub fn before_commit(
 ) -> Result<Vec<Finding>, HookError> {
     let repository = &workspace.repository;
     let limit = settings.max_file_size.unwrap_or(PreCommit::MAX_FILE_SIZE);
+    let pointers = repository.indexed_files(index, POINTER_SUFFIX, MAX_POINTER)?;
+    let paths = match changed_data {
+        ChangedData::Ignore => Vec::new(),
+        ChangedData::Warn | ChangedData::Refuse => artifacts(workspace, pointers.keys())?,
+    };
     // The data and git's index are looked at side by side.
     let (statuses, staged) = rayon::join(
-        || match changed_data {
-            ChangedData::Ignore => Ok(None),
-            ChangedData::Warn | ChangedData::Refuse => workspace.status(&[]).map(Some),
-        },
+        || if paths.is_empty() { Ok(Statuses::default()) } else { workspace.status(&paths) },
         || repository.staged_files(index),
     );
     let staged = staged?;
-    let pointers = repository.indexed_files(index, POINTER_SUFFIX, MAX_POINTER)?;
     let mut findings = Vec::new();
     for file in &staged {
         if let Some(content) = pointers.get(&file.path) {
@@ -87,7 +89,7 @@ pub fn before_commit(
             findings.push(Finding::Large { path: file.path.clone(), bytes: file.bytes, limit });
         }
     }
-    for status in statuses?.map(|statuses| statuses.artifacts).unwrap_or_default() {
+    for status in statuses?.artifacts {
         let pointer_path = status.path.with_suffix(POINTER_SUFFIX).map_err(TrackError::from)?;
         let in_index = pointers.get(pointer_path.as_str());
         let is_staged = in_index.is_some_and(|content| {
@@ -103,4 +105,23 @@ pub fn before_commit(
         }
     }
     Ok(findings)
+}
+
+/// The artifacts whose pointers stand in the work tree: those that git has, and those that were tracked here and that git
+/// has not got yet. To ask git what it does not know would take longer than all the rest.
+fn artifacts<'p>(workspace: &Workspace, pointers: impl Iterator<Item = &'p String>) -> Result<Vec<RelPath>, HookError> {
+    let in_git = pointers.filter_map(|name| RelPath::new(name.strip_suffix(POINTER_SUFFIX)?).ok());
+    let known = last_checked_out(workspace.repository.git_dir()).into_iter().map(|(path, _)| path);
+    let mut paths = BTreeSet::new();
+    for path in in_git.chain(known) {
+        match workspace.pointer(&path) {
+            Ok(_) => {
+                paths.insert(path);
+            }
+            // One that is gone, or is none, has no data to be looked at.
+            Err(TrackError::NotTracked { .. } | TrackError::Pointer { .. } | TrackError::UnsafePath(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(paths.into_iter().collect())
 }

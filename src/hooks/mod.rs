@@ -17,7 +17,7 @@ pub use driver::{driver_state, install_driver, uninstall_driver};
 pub use install::{Installed, Outcome, State, install, state, uninstall};
 pub use merge::{Changes, Conflict, Merged, Side, merge_pointers, with_marks};
 pub use push::{PushedRef, Unavailable, Uploaded, before_push, parse_push};
-pub use training::{Change, Code, change_between, known_run, shows};
+pub use training::{Code, known_run, shows};
 
 use std::path::PathBuf;
 

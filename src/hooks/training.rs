@@ -1,12 +1,10 @@
 //! Before a push: whether there has to be a run of what is pushed, and the run that there is already.
 
-use std::fmt;
-
 use super::HookError;
 use crate::catalog::{Catalog, Search};
 use crate::config::FILE_NAME;
-use crate::files::RelPath;
 use crate::git::{GitError, Patterns, Repository, Untracked};
+use crate::id::CommitId;
 use crate::query::Query;
 use crate::reproduce::Wanted;
 use crate::run::{Run, RunStatus, Runs};
@@ -31,6 +29,16 @@ pub enum Code {
 }
 
 impl Code {
+    /// The first path of the code that matters and that two commits do not have alike.
+    pub fn first_difference(
+        &self,
+        repository: &Repository,
+        before: &CommitId,
+        after: &CommitId,
+    ) -> Result<Option<String>, GitError> {
+        repository.first_difference(before, after, &|path| self.matters(path))
+    }
+
     fn matters(&self, path: &str) -> bool {
         match self {
             Self::All => path != FILE_NAME && !path.ends_with(POINTER_SUFFIX),
@@ -56,52 +64,6 @@ impl Code {
                 || left_out.untracked.iter().any(|Untracked { path, .. }| self.may_have(path))
                 || left_out.submodules.iter().any(|module| module.dirty && self.may_have(&format!("{}/", module.path))))
     }
-}
-
-/// What makes another run necessary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// This file.
-    Code(String),
-    /// The data at this path.
-    Data(RelPath),
-    /// This parameter.
-    Parameter(String),
-    /// The command.
-    Command,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(path) => write!(formatter, "{path} changed"),
-            Self::Data(path) => write!(formatter, "the data at {path} changed"),
-            Self::Parameter(name) => write!(formatter, "its parameter {name} changed"),
-            Self::Command => write!(formatter, "its command changed"),
-        }
-    }
-}
-
-/// What differs between the same experiment in two commits, as far as its outcome goes.
-pub fn change_between(
-    repository: &Repository,
-    before: &Wanted,
-    after: &Wanted,
-    code: &Code,
-) -> Result<Option<Change>, GitError> {
-    let data = before.inputs.symmetric_difference(&after.inputs).next();
-    if let Some((path, _)) = data {
-        return Ok(Some(Change::Data(path.clone())));
-    }
-    let names = before.params.keys().chain(after.params.keys());
-    if let Some(name) = names.into_iter().find(|name| before.params.get(*name) != after.params.get(*name)) {
-        return Ok(Some(Change::Parameter(name.clone())));
-    }
-    if before.command != after.command {
-        return Ok(Some(Change::Command));
-    }
-    let path = repository.first_difference(&before.commit, &after.commit, &|path| code.matters(path))?;
-    Ok(path.map(Change::Code))
 }
 
 /// The newest run that came to a good end and was run with what `wanted` has: the code that matters, the data, the
@@ -161,7 +123,7 @@ pub fn shows(repository: &Repository, run: &Run, wanted: &Wanted, code: &Code) -
     if !is_alike || !repository.has_commit(&snapshot) {
         return Ok(false);
     }
-    Ok(repository.first_difference(&snapshot, &wanted.commit, &|path| code.matters(path))?.is_none())
+    Ok(code.first_difference(repository, &snapshot, &wanted.commit)?.is_none())
 }
 
 fn is_left_to_the_machine(name: &str, value: &str) -> bool {

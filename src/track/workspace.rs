@@ -293,8 +293,29 @@ impl Workspace {
 
     /// Every pointer in a commit, by the path of the data.
     pub fn pointers_at(&self, commit: &CommitId) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        self.pointers_named(commit, self.repository.find_at(commit, POINTER_SUFFIX)?)
+    }
+
+    /// The pointer of a commit for the data at `path`, and those for data below it. No other is looked at.
+    pub fn pointers_at_or_below(
+        &self,
+        commit: &CommitId,
+        path: &RelPath,
+    ) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
+        let mut names = self.repository.find_below(commit, path.as_str(), POINTER_SUFFIX)?;
+        names.push(path.with_suffix(POINTER_SUFFIX)?.to_string());
+        self.pointers_named(commit, names)
+    }
+
+    /// The pointer of a commit for the data at `path`; none if it has none.
+    pub fn pointer_at(&self, commit: &CommitId, path: &RelPath) -> Result<Option<Pointer>, TrackError> {
+        let name = path.with_suffix(POINTER_SUFFIX)?.to_string();
+        Ok(self.pointers_named(commit, vec![name])?.into_values().next())
+    }
+
+    fn pointers_named(&self, commit: &CommitId, names: Vec<String>) -> Result<BTreeMap<RelPath, Pointer>, TrackError> {
         let mut pointers = BTreeMap::new();
-        for name in self.repository.find_at(commit, POINTER_SUFFIX)? {
+        for name in names {
             let Some(bytes) = self.repository.read_at(commit, &name, MAX_POINTER)? else { continue };
             let shown = PathBuf::from(&name);
             let path = data_path(&RelPath::new(name)?, &shown)?;

@@ -9,7 +9,7 @@ use git_ml::train::Recipe;
 #[test]
 fn the_recipes_in_the_documentation_are_valid() {
     let (mut native, mut conditions) = (0, 0);
-    let pages = ["ml-toml", "data", "training", "models", "logging", "sharing", "ci"];
+    let pages = ["ml-toml", "data", "training", "models", "logging", "sharing", "ci", "hooks"];
     for page in pages.map(|page| format!("docs/{page}.md")) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&page);
         let text = std::fs::read_to_string(&path).unwrap();
