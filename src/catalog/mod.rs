@@ -11,6 +11,7 @@ mod bytes;
 mod cells;
 mod record;
 mod select;
+mod table;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ use crate::id::RunId;
 use crate::query::{Attribute, Query, SortKey};
 use crate::run::{Run, RunError, Runs, Wanted};
 use crate::track::Workspace;
+
+pub(crate) use table::{Row, Table, TableSpec};
 
 use base::{Base, BaseError};
 use select::{Named, Place};

@@ -67,6 +67,24 @@ pub(super) fn page(mut hits: Vec<Hit>, search: &Search<'_>) -> Vec<Place> {
     hits.iter().skip(search.offset).map(|hit| hit.place).collect()
 }
 
+/// The ids and the rows of recorded hits, in the order of a search.
+pub(super) fn in_order(mut hits: Vec<Hit>, search: &Search<'_>) -> (Vec<RunId>, Vec<i64>) {
+    let descending: Vec<bool> = search.sort.iter().map(|key| key.descending).collect();
+    hits.par_sort_unstable_by(|a, b| a.compare(b, &descending));
+    let row = |hit: &Hit| if let Place::Row(row) = hit.place { Some((hit.id, row)) } else { None };
+    hits.iter().filter_map(row).unzip()
+}
+
+/// The block of a row.
+pub(super) fn block_of(row: i64) -> i64 {
+    row / ROWS as i64
+}
+
+/// Where a row is in its block.
+pub(super) fn slot_of(row: i64) -> u8 {
+    (row % ROWS as i64) as u8
+}
+
 /// The runs of those given that a search finds.
 pub(super) fn given(runs: &[Run], search: &Search<'_>) -> Vec<Hit> {
     let fields: Vec<Option<Field>> = search.sort.iter().map(|key| key.field()).collect();
@@ -210,7 +228,7 @@ pub(super) fn fetch(connection: &Connection, rows: &[i64]) -> Result<Vec<Run>, B
 }
 
 /// The fields that somebody reads, and the columns that have them.
-struct Columns<'c> {
+pub(super) struct Columns<'c> {
     connection: &'c Connection,
     /// A column's key, where there is such a column; several fields may be equal, and share one.
     keys: Vec<Source<'c>>,
@@ -227,7 +245,7 @@ enum Source<'c> {
 }
 
 impl<'c> Columns<'c> {
-    fn of(connection: &'c Connection, fields: impl Iterator<Item = &'c Field>) -> Result<Self, BaseError> {
+    pub(super) fn of(connection: &'c Connection, fields: impl Iterator<Item = &'c Field>) -> Result<Self, BaseError> {
         let mut statement = connection.prepare_cached("SELECT key FROM keys WHERE kind = ?1 AND name = ?2")?;
         let mut known: BTreeMap<&Field, usize> = BTreeMap::new();
         let (mut keys, mut index) = (Vec::new(), HashMap::new());
@@ -252,7 +270,10 @@ impl<'c> Columns<'c> {
     }
 
     /// Goes through the blocks that have runs. The first field has to be [`STARTED`], which every run has.
-    fn each_block(&self, each: &mut dyn FnMut(&BlockView<'_>) -> Result<(), BaseError>) -> Result<(), BaseError> {
+    pub(super) fn each_block(
+        &self,
+        each: &mut dyn FnMut(&BlockView<'_>) -> Result<(), BaseError>,
+    ) -> Result<(), BaseError> {
         let Some(Source::Column(key)) = self.keys.first() else { return Ok(()) };
         let mut statement = self
             .connection
@@ -281,7 +302,7 @@ impl<'c> Columns<'c> {
 }
 
 /// A block's columns, each read when it is first asked for.
-struct BlockView<'c> {
+pub(super) struct BlockView<'c> {
     columns: &'c Columns<'c>,
     block: i64,
     started: Column,
@@ -292,17 +313,23 @@ struct BlockView<'c> {
 }
 
 impl BlockView<'_> {
+    /// The block's number.
+    pub(super) fn number(&self) -> i64 {
+        self.block
+    }
+
     /// The slots that have a run.
-    fn runs(&self) -> impl Iterator<Item = u8> {
+    pub(super) fn runs(&self) -> impl Iterator<Item = u8> {
         self.started.slots()
     }
 
-    fn row(&self, slot: u8) -> i64 {
+    /// The row of a slot.
+    pub(super) fn row(&self, slot: u8) -> i64 {
         self.block * ROWS as i64 + i64::from(slot)
     }
 
     /// A run's value; none where it has none, and where it cannot be read, which is told at the block's end.
-    fn value(&self, slot: u8, field: &Field) -> Option<Value<'_>> {
+    pub(super) fn value(&self, slot: u8, field: &Field) -> Option<Value<'_>> {
         let result = self.try_value(slot, field);
         result.unwrap_or_else(|error| {
             self.fault.set(Some(error));

@@ -1,5 +1,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests damage the files of the cache")]
 
+mod tables;
+
 use std::fs;
 
 use jiff::{SignedDuration, Timestamp};

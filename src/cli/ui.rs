@@ -11,12 +11,13 @@ use super::{Context, Failure};
 
 /// Open the dashboard: runs as they happen, their charts and logs, and the registry
 ///
-/// `?` shows the keys, `q` quits.
+/// `?` shows the keys, `q` quits. Colours of one's own stand in git's configuration: `git config --global
+/// ml.ui.color.accent '#7da6f8'`, and in the same way `dim`, `border`, `selected`, `good`, `warn`, `bad` and `live`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Colours for a dark or a light background
-    #[arg(long, value_name = "THEME", value_enum, default_value_t = Ground::Auto)]
-    theme: Ground,
+    /// Colours for a dark or a light background [default: what git's `ml.ui.theme` says, else auto]
+    #[arg(long, value_name = "THEME", value_enum)]
+    theme: Option<Ground>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,7 +39,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         });
     }
     let workspace = context.workspace()?;
-    let background = match args.theme {
+    let settings = workspace.repository.config_below("ml.ui");
+    let background = match args.theme.map_or_else(|| configured_ground(&settings), Ok)? {
         Ground::Dark => Background::Dark,
         Ground::Light => Background::Light,
         Ground::Auto => background(context.variable("COLORFGBG").as_deref()),
@@ -47,12 +49,29 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         true => color_depth(context.variable("COLORTERM").as_deref(), terminal.as_deref()),
         false => ColorDepth::None,
     };
-    let theme = Theme::new(depth, background);
+    let mut theme = Theme::new(depth, background);
+    for (key, value) in &settings {
+        if let Some(name) = key.strip_prefix("color.") {
+            theme.set(name, value, depth).map_err(|problem| Failure::Usage {
+                message: format!("git's configuration has `ml.ui.color.{name} = {value}`, and {problem}"),
+                hint: "a colour is a name such as `lightblue`, a number up to 255, or `#7da6f8`".to_owned(),
+            })?;
+        }
+    }
     let options = tui::Options { folder: context.folder.clone(), place: place(&workspace)?, theme };
     match tui::run(&options)? {
         Outcome::Quit => Ok(()),
         Outcome::Signal(signal) => Err(Failure::Child(128 + signal)),
     }
+}
+
+/// What `ml.ui.theme` says.
+fn configured_ground(settings: &[(String, String)]) -> Result<Ground, Failure> {
+    let Some((_, word)) = settings.iter().rev().find(|(key, _)| key == "theme") else { return Ok(Ground::Auto) };
+    Ground::from_str(word, true).map_err(|_| Failure::Usage {
+        message: format!("git's configuration has `ml.ui.theme = {word}`"),
+        hint: "it is `auto`, `dark` or `light`".to_owned(),
+    })
 }
 
 /// The repository's folder and what is checked out there: `digits · main`.
@@ -90,6 +109,14 @@ fn color_depth(colorterm: Option<&str>, terminal: Option<&str>) -> ColorDepth {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_theme_of_the_configuration_is_one_of_three() {
+        let settings = |word: &str| [("theme".to_owned(), "dark".to_owned()), ("theme".to_owned(), word.to_owned())];
+        assert_eq!(configured_ground(&settings("Light")).unwrap(), Ground::Light, "the last one counts");
+        assert_eq!(configured_ground(&[]).unwrap(), Ground::Auto);
+        assert!(configured_ground(&settings("pink")).is_err());
+    }
 
     #[test]
     fn the_terminal_says_what_colours_it_has() {

@@ -76,6 +76,16 @@ impl Git {
         self
     }
 
+    /// Runs it to its end with the terminal as its own, so that it can page, ask and colour.
+    pub(super) fn attended(mut self, arguments: &[&str]) -> Result<(), GitError> {
+        let action = || format!("cannot run `git {}`", arguments.join(" "));
+        let status = self.command.args(arguments).status().or_failed(action)?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(GitError::Command { command: arguments.join(" "), message: status.to_string() }),
+        }
+    }
+
     /// Runs it to its end; its stdout.
     pub(super) fn run(self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
         self.run_with_codes(arguments, &[]).map(|(_, output)| output)

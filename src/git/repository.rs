@@ -98,6 +98,27 @@ impl Repository {
         self.git().run(arguments)
     }
 
+    /// Runs the user's `git` in this repository with the terminal as its own, so that it can page, ask and colour.
+    pub fn attended(&self, arguments: &[&str]) -> Result<(), GitError> {
+        self.git().attended(arguments)
+    }
+
+    /// Opens a file in the user's editor, the one that git would open, and waits until it is closed.
+    pub fn edit(&self, file: &Path) -> Result<(), GitError> {
+        let editor = self.run_git(&["var", "GIT_EDITOR"])?;
+        let editor = String::from_utf8_lossy(&editor).trim().to_owned();
+        // As git does it: the editor is a command for the shell, and the file its last argument.
+        let status = std::process::Command::new("sh")
+            .args(["-c", &format!("{editor} \"$@\""), &editor])
+            .arg(file)
+            .status()
+            .or_failed(|| format!("cannot run `{editor}`"))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(GitError::Command { command: editor, message: status.to_string() }),
+        }
+    }
+
     /// The user's `git`, at the work tree's top.
     pub(super) fn git(&self) -> command::Git {
         command::Git::at(self.work_dir.as_deref().unwrap_or(&self.git_dir))

@@ -24,6 +24,31 @@ impl Repository {
         Ok((code == 0).then(|| path.to_path_buf()))
     }
 
+    /// The values of git's configuration whose keys begin with `prefix` and a point, the last one of a key last: the rest
+    /// of the key, in small letters, and the value. No process is started for it.
+    pub fn config_below(&self, prefix: &str) -> Vec<(String, String)> {
+        let (section, subsection) = prefix.split_once('.').unwrap_or((prefix, ""));
+        let repository = self.gix();
+        let snapshot = repository.config_snapshot();
+        let mut values = Vec::new();
+        for found in snapshot.plumbing().sections_by_name(section).into_iter().flatten() {
+            let below =
+                found.header().subsection_name().map(|name| name.to_str_lossy().into_owned()).unwrap_or_default();
+            let Some(rest) = below.strip_prefix(subsection) else { continue };
+            let start = match rest.strip_prefix('.') {
+                Some(rest) => format!("{rest}."),
+                None if rest.is_empty() => String::new(),
+                None => continue,
+            };
+            for name in found.value_names() {
+                if let Some(value) = found.value(&name) {
+                    values.push((format!("{start}{name}").to_lowercase(), value.to_str_lossy().into_owned()));
+                }
+            }
+        }
+        values
+    }
+
     /// Sets a value in the repository's own configuration.
     pub fn set_config(&self, key: &str, value: &str) -> Result<(), GitError> {
         self.run_git(&["config", "--local", key, value]).map(|_| ())

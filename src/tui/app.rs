@@ -3,19 +3,18 @@
 //! Architecture invariant: [`App::update`] does no input or output and reads no clock; what is to be done is returned
 //! as effects, and their results come back as actions.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::id::RunId;
 
 use super::context::Context;
 use super::effects::{Answer, Effect};
 use super::keys::{Command, Key, Scope, command};
+use super::memory::Memory;
 use super::mouse::{Mouse, MouseKind};
 use super::overlay::{Help, Overlay, Palette, Turn};
-use super::views::{Notice, Place, Step, View, Views, tab_at};
+use super::views::{Notice, Place, Step, View, Views, runs, tab_at};
 
-/// Runs are looked at this often, unless that takes long.
-const REFRESH: SignedDuration = SignedDuration::from_millis(500);
 /// Places that Esc leads back through.
 const TRAIL: usize = 50;
 
@@ -34,6 +33,8 @@ pub(super) enum Action {
     Tick(Timestamp),
     /// An effect's result.
     Loaded(Answer),
+    /// The terminal is back, and this went wrong while it was lent out.
+    Failed(String),
 }
 
 /// The state.
@@ -48,9 +49,8 @@ pub(super) struct App {
     /// Where Esc leads, the last one first.
     trail: Vec<(View, Option<RunId>)>,
     pub(super) notice: Option<Notice>,
-    runs_asked: Option<Timestamp>,
-    runs_pause: SignedDuration,
-    runs_pending: bool,
+    /// What is remembered of this repository; none before it was read.
+    memory: Option<Memory>,
 }
 
 impl App {
@@ -63,15 +63,13 @@ impl App {
             overlays: Vec::new(),
             trail: Vec::new(),
             notice: None,
-            runs_asked: None,
-            runs_pause: REFRESH,
-            runs_pending: false,
+            memory: None,
         }
     }
 
     /// What to load first.
     pub(super) fn start(&mut self) -> Vec<Effect> {
-        let mut effects = self.ask_for_runs();
+        let mut effects = vec![Effect::Recall];
         effects.extend(self.views.registry.ask(&self.context));
         effects
     }
@@ -94,14 +92,26 @@ impl App {
             }
             Action::Tick(now) => {
                 self.context.now = now;
-                self.tick()
+                self.remember().into_iter().collect()
             }
             Action::Loaded(answer) => self.loaded(answer),
+            Action::Failed(problem) => {
+                self.notice = Some(Notice::Error(problem));
+                Vec::new()
+            }
         };
         if before != self.view {
             effects.extend(self.views.get_mut(before).left());
         }
+        if self.memory.is_some() {
+            effects.extend(self.views.runs.refresh(&self.context));
+        }
         self.views.get_mut(self.view).settle(&self.context);
+        let needed = self.views.get(self.view).needs(&self.context);
+        let missing = self.context.records.wanted(&needed);
+        if !missing.is_empty() {
+            effects.push(Effect::LoadRecords(missing));
+        }
         effects.extend(self.views.get_mut(self.view).wanted(&self.context));
         effects
     }
@@ -151,7 +161,7 @@ impl App {
 
     fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
-            Command::Quit => return vec![Effect::Quit],
+            Command::Quit => return self.remember().into_iter().chain([Effect::Quit]).collect(),
             Command::Suspend => return vec![Effect::Suspend],
             Command::Redraw => return vec![Effect::Redraw],
             _ => {}
@@ -195,7 +205,12 @@ impl App {
         let mut effects = Vec::new();
         for step in steps {
             match step {
-                Step::Do(effect) => effects.push(effect),
+                Step::Do(effect) => {
+                    if let Effect::Copy(text) = &effect {
+                        self.notice = Some(Notice::Word(format!("copied {text}")));
+                    }
+                    effects.push(effect);
+                }
                 Step::Go(place) => self.go(place),
                 Step::Back => self.go_back(),
                 Step::Say(notice) => self.notice = Some(notice),
@@ -241,35 +256,53 @@ impl App {
 
     fn show_neighbour(&mut self, step: Command) {
         let Some(run_id) = self.views.run.run_id else { return };
-        if let Some(next) = self.views.runs.neighbour(&run_id, step, &self.context) {
+        if let Some(next) = self.views.runs.neighbour(&run_id, step) {
             self.views.run.show(next);
         }
     }
 
-    fn tick(&mut self) -> Vec<Effect> {
-        let is_due = |asked: Timestamp| self.context.now.duration_since(asked) >= self.runs_pause;
-        if self.runs_asked.is_none_or(is_due) { self.ask_for_runs() } else { Vec::new() }
+    /// Remembers where the user is, if that is not what is remembered already.
+    fn remember(&mut self) -> Option<Effect> {
+        let known = self.memory.as_ref()?;
+        let mut memory = Memory { view: self.view.word().to_owned(), ..known.clone() };
+        self.views.runs.remember(&mut memory);
+        if *known == memory {
+            return None;
+        }
+        self.memory = Some(memory.clone());
+        Some(Effect::Remember(memory))
     }
 
-    fn ask_for_runs(&mut self) -> Vec<Effect> {
-        if std::mem::replace(&mut self.runs_pending, true) {
-            return Vec::new();
+    fn recall(&mut self, memory: Memory) {
+        self.views.runs.recall(&memory, self.context.now);
+        if let Some(view) = View::named(&memory.view) {
+            self.go(Place::At(view));
         }
-        self.runs_asked = Some(self.context.now);
-        vec![Effect::LoadRuns]
+        // As it is remembered now: what is understood differently than it was written is not written anew for that.
+        let mut known = memory;
+        known.view = self.view.word().to_owned();
+        self.views.runs.remember(&mut known);
+        self.memory = Some(known);
     }
 
     fn loaded(&mut self, answer: Answer) -> Vec<Effect> {
         match answer {
-            Answer::Listing(result) => {
-                self.runs_pending = false;
-                // A listing that takes long is asked for less often, so that at most a fifth of a core goes into it.
-                let took = self.runs_asked.map_or(SignedDuration::ZERO, |asked| self.context.now.duration_since(asked));
-                self.runs_pause = REFRESH.max(took.saturating_mul(5));
-                self.context.records.loaded(result);
-                self.views.runs.relist(&self.context);
+            Answer::Recalled(memory) => self.recall(memory),
+            Answer::Records(asked, result) => {
+                let (found, problem) = match result {
+                    Ok(found) => (found, None),
+                    Err(problem) => (Vec::new(), Some(problem)),
+                };
+                self.context.records.loaded(&asked, found);
+                self.notice = problem.map(Notice::Error).or(self.notice.take());
             }
-            Answer::Runs(answer) => self.views.runs.loaded(answer),
+            Answer::Runs(answer) => {
+                if let runs::Answer::Table(_, Ok(Some(sheet))) = &answer {
+                    self.context.records.listed(&sheet.table);
+                }
+                let steps = self.views.runs.loaded(answer, &self.context);
+                return self.take(steps);
+            }
             Answer::Run(answer) => {
                 self.views.runs.preview.loaded(&answer);
                 self.views.run.loaded(&answer);
@@ -278,7 +311,7 @@ impl App {
             Answer::Registry(answer) => self.views.registry.loaded(answer),
             Answer::Changed(Ok(words)) => {
                 self.notice = Some(Notice::Word(words));
-                let mut effects = self.ask_for_runs();
+                let mut effects = vec![self.views.runs.reload(&self.context)];
                 effects.extend(self.views.registry.ask(&self.context));
                 return effects;
             }

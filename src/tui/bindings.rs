@@ -5,7 +5,7 @@ use ratatui::crossterm::event::KeyCode::{
 };
 
 use super::keys::Scope::{
-    self, Anywhere, Artifacts, Charts, Compare, CompareRows, Confirm, Help, Palette, Picker, Registry, Run, Runs,
+    self, Anywhere, Artifacts, Charts, Compare, CompareRows, Confirm, Find, Help, Palette, Picker, Registry, Run, Runs,
     Sweeps, Typing,
 };
 use super::keys::{Binding, Command, Key, control, key, named, named_control};
@@ -25,13 +25,21 @@ const fn bind(
 pub(super) const BINDINGS: &[Binding] = &[
     bind(Runs, &[named(Enter), key('l'), named(Right)], Command::Open, Some("open"), "open the run"),
     bind(Runs, &[key('/')], Command::Filter, Some("filter"), "show only the runs that match a query"),
+    bind(Runs, &[key('f')], Command::Find, Some("find"), "find a run by letters of its name"),
     bind(Runs, &[key('s')], Command::Sort, Some("sort"), "sort by the next column"),
     bind(Runs, &[key('S')], Command::ReverseSort, None, "sort the other way round"),
     bind(Runs, &[key('o')], Command::SortBy, None, "sort by a column of your choice"),
+    bind(Runs, &[key('v')], Command::Columns, Some("columns"), "choose the columns and their order"),
+    bind(Runs, &[key('b')], Command::GroupBy, Some("group"), "group the runs"),
+    bind(Runs, &[key('h'), named(Left)], Command::Left, None, "fold the group"),
+    bind(Runs, &[key('z')], Command::FoldAll, None, "fold all groups, or unfold them"),
     bind(Runs, &[key(' ')], Command::Mark, Some("mark"), "mark the run for comparison, or unmark it"),
     bind(Runs, &[key('c')], Command::ShowCompare, None, "compare the marked runs"),
     bind(Runs, &[key('u')], Command::UnmarkAll, None, "unmark all runs"),
     bind(Runs, &[key('N')], Command::Note, None, "write a note on the run"),
+    bind(Runs, &[key('i')], Command::CopyId, None, "copy the run's id"),
+    bind(Runs, &[key('I')], Command::CopyCommit, None, "copy the id of the run's commit"),
+    bind(Runs, &[key('d')], Command::ShowCommit, None, "look at the run's commit with `git show`"),
     bind(Runs, &[named(Delete)], Command::Remove, None, "remove the run from the lists, after a question"),
     bind(Runs, &[named(Tab)], Command::NextView, Some("next view"), "go to the next view"),
     bind(Runs, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
@@ -44,6 +52,9 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Run, &[key(' ')], Command::Mark, None, "mark the run for comparison, or unmark it"),
     bind(Run, &[key('c')], Command::ShowCompare, None, "compare the marked runs"),
     bind(Run, &[key('N')], Command::Note, None, "write a note on the run"),
+    bind(Run, &[key('i')], Command::CopyId, None, "copy the run's id"),
+    bind(Run, &[key('I')], Command::CopyCommit, None, "copy the id of the run's commit"),
+    bind(Run, &[key('d')], Command::ShowCommit, None, "look at the run's commit with `git show`"),
     bind(Run, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),
 
     bind(Charts, &[named(Enter)], Command::Open, Some("fill"), "let the chart fill the area, or show all of them"),
@@ -134,8 +145,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Confirm, &[named(Up), key('k')], Command::Up, None, "up"),
     bind(Confirm, &[named(Down), key('j')], Command::Down, None, "down"),
 
+    bind(Find, &[named(Enter)], Command::InputAccept, Some("stay here"), "stay at the run that was found"),
+    bind(Find, &[named(Esc), control('c')], Command::InputCancel, Some("go back"), "go back to where you were"),
+    bind(Find, &[named(Down), control('n'), named(Tab)], Command::Down, Some("next"), "the next run with these letters"),
+    bind(Find, &[named(Up), control('p'), named(BackTab)], Command::Up, None, "the one before"),
+
     bind(Typing, &[named(Enter)], Command::InputAccept, Some("keep"), "keep the text"),
     bind(Typing, &[named(Esc), control('c')], Command::InputCancel, Some("drop"), "take the text back"),
+    bind(Typing, &[named(Tab)], Command::Complete, Some("complete"), "complete the word, or try the next one"),
     bind(Typing, &[control('u')], Command::InputClear, Some("clear"), "erase all"),
     bind(Typing, &[control('w')], Command::InputEraseWord, Some("erase word"), "erase a word"),
     bind(Typing, &[named(Backspace), control('h')], Command::InputErase, None, "erase a character"),

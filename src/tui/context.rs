@@ -1,15 +1,16 @@
 //! What all views look at: the clock, the screen, the runs, and which of them are marked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
-use crate::id::RunId;
+use crate::catalog::Table;
+use crate::id::{CommitId, RunId};
 use crate::run::{Run, RunStatus};
 
 use super::layout;
-use super::source::{Listing, Problem};
+use super::source::Problem;
 use super::theme::RUN_COLORS;
 
 /// Something that is loaded.
@@ -76,50 +77,82 @@ fn color_of(run_id: &RunId) -> usize {
     usize::from(u16::from_le_bytes([bytes[14], bytes[15]])) % RUN_COLORS
 }
 
-/// The runs, whole.
-#[derive(Debug)]
-pub(super) struct Records {
-    /// Whether they are there.
-    pub(super) state: Load<()>,
-    all: Vec<Run>,
-    places: HashMap<RunId, usize>,
-    /// Records that could not be read.
-    pub(super) problems: Vec<Problem>,
-}
+/// Whole records that are kept, beside those of live runs.
+const KEPT: usize = 512;
 
-impl Default for Records {
-    fn default() -> Self {
-        Self { state: Load::Waiting, all: Vec::new(), places: HashMap::new(), problems: Vec::new() }
-    }
+/// The runs: how many there are, and whole those that views need.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// How many runs there are; none before they are counted.
+    pub(super) known: Option<usize>,
+    /// How many of them are in progress.
+    pub(super) running: usize,
+    /// How many records cannot be read.
+    pub(super) problems: usize,
+    tip: Option<CommitId>,
+    live: HashSet<RunId>,
+    runs: HashMap<RunId, Run>,
+    /// The runs that are here as they are, or that are nowhere.
+    fresh: HashSet<RunId>,
+    asked: HashSet<RunId>,
 }
 
 impl Records {
-    /// The run with this id, whole, if it is here.
+    /// The run with this id, whole, if it is here. A view gets the runs that it names in
+    /// [`ViewState::needs`](super::views::ViewState::needs).
     pub(super) fn get(&self, run_id: &RunId) -> Option<&Run> {
-        self.places.get(run_id).map(|place| &self.all[*place])
+        self.runs.get(run_id)
     }
 
-    /// All of them, newest first.
-    pub(super) fn all(&self) -> &[Run] {
-        &self.all
+    /// Whether there is no such run: it was looked for.
+    pub(super) fn is_gone(&self, run_id: &RunId) -> bool {
+        self.fresh.contains(run_id) && !self.runs.contains_key(run_id)
     }
 
-    /// Runs that are in progress.
-    pub(super) fn running(&self) -> usize {
-        self.all.iter().filter(|run| run.status == RunStatus::Running).count()
+    /// Takes what a table of runs says of all of them.
+    pub(super) fn listed(&mut self, table: &Table) {
+        self.known = Some(table.known());
+        self.running = table.live().iter().filter(|run| run.status == RunStatus::Running).count();
+        self.problems = table.problems().len();
+        if self.tip != table.tip() {
+            // Any of them may have another note, or be gone.
+            self.tip = table.tip();
+            self.fresh.clear();
+        }
+        for run_id in std::mem::take(&mut self.live) {
+            self.fresh.remove(&run_id);
+        }
+        for run in table.live() {
+            self.live.insert(run.id);
+            self.fresh.insert(run.id);
+            self.runs.insert(run.id, run.clone());
+        }
     }
 
-    /// Takes a listing; none is one that did not change.
-    pub(super) fn loaded(&mut self, result: Result<Option<Listing>, Problem>) {
-        match result {
-            Ok(Some(listing)) => {
-                self.state = Load::Ready(());
-                self.problems = listing.problems;
-                self.all = listing.runs;
-                self.places = self.all.iter().enumerate().map(|(place, run)| (run.id, place)).collect();
+    /// Those of the runs that are to be read now; they count as asked for.
+    pub(super) fn wanted(&mut self, needed: &[RunId]) -> Vec<RunId> {
+        let is_wanted = |run_id: &&RunId| !self.fresh.contains(run_id) && !self.asked.contains(run_id);
+        let wanted: Vec<RunId> = needed.iter().filter(is_wanted).copied().collect();
+        self.asked.extend(&wanted);
+        wanted
+    }
+
+    /// Takes the runs that were asked for; those that are not among them are nowhere.
+    pub(super) fn loaded(&mut self, asked: &[RunId], found: Vec<Run>) {
+        if self.runs.len() > KEPT {
+            self.runs.retain(|run_id, _| self.live.contains(run_id) || self.asked.contains(run_id));
+            self.fresh.retain(|run_id| self.runs.contains_key(run_id));
+        }
+        for run_id in asked {
+            self.asked.remove(run_id);
+            // A live run's table knows better than what was read beside it.
+            if !self.live.contains(run_id) {
+                self.runs.remove(run_id);
             }
-            Ok(None) => self.state = Load::Ready(()),
-            Err(problem) => self.state = Load::Failed(problem),
+            self.fresh.insert(*run_id);
+        }
+        for run in found.into_iter().filter(|run| !self.live.contains(&run.id)) {
+            self.runs.insert(run.id, run);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What the dashboard asks for, on which lane, and how it is done.
 
 use crate::id::RunId;
+use crate::run::Run;
 
-use super::source::{Listing, Problem, Source};
+use super::lend::Errand;
+use super::memory::Memory;
+use super::source::{Problem, Source};
 use super::views::{compare, registry, run, runs};
 
 /// Something to do.
@@ -14,8 +17,16 @@ pub(super) enum Effect {
     Suspend,
     /// Draw everything anew.
     Redraw,
-    /// List the runs.
-    LoadRuns,
+    /// Put a text into the clipboard.
+    Copy(String),
+    /// Lend the terminal out.
+    Lend(Errand),
+    /// Read what is remembered of this repository.
+    Recall,
+    /// Remember this of it.
+    Remember(Memory),
+    /// Read runs, whole.
+    LoadRecords(Vec<RunId>),
     /// For the table of runs.
     Runs(runs::Request),
     /// For one run, open or in short.
@@ -42,7 +53,9 @@ pub(super) enum Change {
 /// What came of an effect.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Listing(Result<Option<Listing>, Problem>),
+    Recalled(Memory),
+    /// The runs that were asked for, as far as they are there.
+    Records(Vec<RunId>, Result<Vec<Run>, Problem>),
     Runs(runs::Answer),
     Run(run::Answer),
     Compare(compare::Answer),
@@ -78,13 +91,16 @@ impl Effect {
     /// The lane; none for what the terminal's loop does itself.
     pub(super) fn lane(&self) -> Option<Lane> {
         Some(match self {
-            Self::Quit | Self::Suspend | Self::Redraw | Self::Cancel(_) => return None,
-            Self::LoadRuns => Lane::Lists,
+            Self::Quit | Self::Suspend | Self::Redraw | Self::Copy(_) | Self::Lend(_) | Self::Cancel(_) => {
+                return None;
+            }
+            Self::Recall => Lane::Lists,
+            Self::LoadRecords(_) => Lane::Detail,
             Self::Runs(request) => request.lane(),
             Self::Run(request) => request.lane(),
             Self::Compare(request) => request.lane(),
             Self::Registry(request) => request.lane(),
-            Self::Change(_) => Lane::Changes,
+            Self::Change(_) | Self::Remember(_) => Lane::Changes,
         })
     }
 
@@ -120,8 +136,19 @@ impl Cancel<'_> {
 /// Does what an effect asks for; none for what the terminal's loop does itself, and where nobody waits any more.
 pub(super) fn perform(source: &mut dyn Source, effect: Effect, cancel: Cancel<'_>) -> Option<Answer> {
     let answer = match effect {
-        Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Cancel(_) => return None,
-        Effect::LoadRuns => Answer::Listing(source.runs()),
+        Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) | Effect::Lend(_) | Effect::Cancel(_) => {
+            return None;
+        }
+        Effect::Recall => Answer::Recalled(source.recall()),
+        Effect::Remember(memory) => {
+            // Nothing is lost but the comfort where that cannot be written.
+            let _ = source.remember(&memory);
+            return None;
+        }
+        Effect::LoadRecords(run_ids) => {
+            let runs = source.records(&run_ids);
+            Answer::Records(run_ids, runs)
+        }
         Effect::Runs(request) => Answer::Runs(request.perform(source, cancel)),
         Effect::Run(request) => Answer::Run(request.perform(source)),
         Effect::Compare(request) => Answer::Compare(request.perform(source)),

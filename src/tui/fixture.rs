@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::catalog::Names;
 use crate::diff::ArtifactChange;
 use crate::files::RelPath;
 use crate::git::{ChangedFile, CodeChanges, CommitInfo, FileChange, FilePatch, PatchLine, PatchLineKind};
@@ -14,7 +15,9 @@ use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Seri
 use super::app::{Action, App};
 use super::effects::{Cancel, Effect, perform};
 use super::keys::Key;
-use super::source::{Listing, Problem, Source};
+use super::memory::Memory;
+use super::source::{Problem, Source, sheet_of};
+use super::views::runs::{self as runs_view, Sheet, TableRequest};
 
 /// What the clock says.
 pub(super) fn now() -> Timestamp {
@@ -238,7 +241,9 @@ fn event(what: &str, minutes: i64) -> RegistryEvent {
 /// The made-up repository.
 #[derive(Debug, Clone)]
 pub(super) struct FakeSource {
-    pub(super) listing: Listing,
+    pub(super) runs: Vec<Run>,
+    pub(super) memory: Memory,
+    number: u64,
     pub(super) models: Vec<Model>,
     pub(super) log: Vec<u8>,
 }
@@ -247,7 +252,9 @@ impl Default for FakeSource {
     fn default() -> Self {
         let line = |epoch: u32| format!("\x1b[2mepoch {epoch:>2}/20\x1b[0m  loss {:.4}\n", 2.0 / f64::from(epoch));
         Self {
-            listing: Listing { runs: runs(), problems: Vec::new() },
+            runs: runs(),
+            memory: Memory::default(),
+            number: 0,
             models: models(),
             log: (1..=40).map(line).collect::<String>().into_bytes(),
         }
@@ -260,14 +267,36 @@ impl Source for FakeSource {
     }
 
     fn set_note(&mut self, run_id: &RunId, text: &str) -> Result<String, Problem> {
-        let run = self.listing.runs.iter_mut().find(|run| run.id == *run_id);
+        let run = self.runs.iter_mut().find(|run| run.id == *run_id);
         let run = run.ok_or_else(|| "no such run".to_owned())?;
         run.note = Some(text.to_owned());
         Ok(format!("noted on {}", run.name))
     }
 
-    fn runs(&mut self) -> Result<Option<Listing>, Problem> {
-        Ok(Some(self.listing.clone()))
+    fn recall(&mut self) -> Memory {
+        self.memory.clone()
+    }
+
+    fn remember(&mut self, memory: &Memory) -> Result<(), Problem> {
+        self.memory = memory.clone();
+        Ok(())
+    }
+
+    fn sheet(&mut self, request: &TableRequest) -> Result<Option<Sheet>, Problem> {
+        self.number += 1;
+        Ok(Some(sheet_of(self.runs.clone(), request, self.number)))
+    }
+
+    fn records(&mut self, run_ids: &[RunId]) -> Result<Vec<Run>, Problem> {
+        Ok(self.runs.iter().filter(|run| run_ids.contains(&run.id)).cloned().collect())
+    }
+
+    fn names(&mut self) -> Result<Names, Problem> {
+        Ok(Names {
+            metrics: self.runs.iter().flat_map(|run| run.metrics.keys().cloned()).collect(),
+            params: self.runs.iter().flat_map(|run| run.params.keys().cloned()).collect(),
+            tags: self.runs.iter().flat_map(|run| run.tags.keys().cloned()).collect(),
+        })
     }
 
     fn code_changes(&mut self, _old: &CommitId, _new: &CommitId, _limit: usize) -> Result<CodeChanges, Problem> {
@@ -324,7 +353,7 @@ impl Source for FakeSource {
     }
 
     fn remove_run(&mut self, run_id: &RunId) -> Result<String, Problem> {
-        self.listing.runs.retain(|run| run.id != *run_id);
+        self.runs.retain(|run| run.id != *run_id);
         Ok("removed".to_owned())
     }
 
@@ -385,6 +414,28 @@ impl Desk {
                 waiting.extend(self.app.update(Action::Loaded(answer)));
             }
         }
+    }
+
+    /// Lets so many milliseconds go by since the start, and carries out what is due.
+    pub(super) fn wait(&mut self, milliseconds: i64) {
+        let now = now() + SignedDuration::from_millis(milliseconds);
+        let effects = self.app.update(Action::Tick(now));
+        self.carry_out(effects);
+    }
+
+    /// Lets so many milliseconds go by since the start, loads the rows anew, and returns what follows from them.
+    pub(super) fn refreshed(&mut self, milliseconds: i64) -> Vec<Effect> {
+        let now = now() + SignedDuration::from_millis(milliseconds);
+        let (mut waiting, mut others) = (self.app.update(Action::Tick(now)), Vec::new());
+        while let Some(effect) = waiting.pop() {
+            let is_listing = matches!(effect, Effect::LoadRecords(_) | Effect::Runs(runs_view::Request::Table(_)));
+            let answer = is_listing.then(|| perform(&mut self.source, effect.clone(), Cancel(&|| false))).flatten();
+            match answer {
+                Some(answer) => waiting.extend(self.app.update(Action::Loaded(answer))),
+                None => others.push(effect),
+            }
+        }
+        others
     }
 
     /// Presses a key and returns the effects.

@@ -45,6 +45,14 @@ pub(super) enum Command {
     Sort,
     ReverseSort,
     SortBy,
+    GroupBy,
+    Columns,
+    FoldAll,
+    Find,
+    Complete,
+    CopyId,
+    CopyCommit,
+    ShowCommit,
     InputAccept,
     InputCancel,
     InputErase,
@@ -102,13 +110,15 @@ pub(super) enum Scope {
     Picker,
     /// At a question.
     Confirm,
+    /// While a run's name is looked for.
+    Find,
     /// While a line of text is typed.
     Typing,
 }
 
 impl Scope {
     /// All of them, as the help shows them.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Runs,
         Self::Run,
         Self::Charts,
@@ -120,6 +130,7 @@ impl Scope {
         Self::Sweeps,
         Self::Anywhere,
         Self::Typing,
+        Self::Find,
         Self::Picker,
         Self::Palette,
         Self::Confirm,
@@ -143,6 +154,7 @@ impl Scope {
             Self::Palette => "Commands",
             Self::Picker => "Choosing",
             Self::Confirm => "Questions",
+            Self::Find => "Finding a run",
             Self::Typing => "Typing",
         }
     }
@@ -164,6 +176,7 @@ impl Scope {
             Self::Palette => &[Self::Palette, Self::Typing],
             Self::Picker => &[Self::Picker, Self::Typing],
             Self::Confirm => &[Self::Confirm],
+            Self::Find => &[Self::Find, Self::Typing],
             Self::Typing => &[Self::Typing],
         }
     }

@@ -15,7 +15,9 @@ mod fuzzy;
 mod input;
 mod keys;
 mod layout;
+mod lend;
 mod list;
+mod memory;
 mod mouse;
 mod overlay;
 mod parts;
@@ -35,8 +37,8 @@ pub use theme::{Background, ColorDepth, Theme};
 use std::any::Any;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,7 +103,8 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     let mut screen = Screen::enter()?;
     let mut app = App::new(options.place.clone(), screen.size()?, Timestamp::now());
     screen.draw(|frame| views::draw(frame, &app, &options.theme))?;
-    listen_for_keys(&sender);
+    let gate = Gate::default();
+    listen_for_keys(&sender, &gate);
     let workers = Workers::start(&open, move |report| {
         // The loop may have ended, and with it all interest.
         let _ = sender.send(match report {
@@ -113,14 +116,26 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     let mut presses = Presses::default();
     let mut next_tick = Instant::now() + TICK;
     loop {
+        let mut more = Vec::new();
         for effect in effects.drain(..) {
             match effect {
-                Effect::Quit => return Ok(Outcome::Quit),
+                Effect::Quit => {
+                    // What is being changed or remembered is done to its end.
+                    workers.finish();
+                    return Ok(Outcome::Quit);
+                }
+                Effect::Copy(text) => screen.copy(&text)?,
+                Effect::Lend(errand) => {
+                    if let Err(problem) = lend(&mut screen, &gate, || errand.run(&options.folder))? {
+                        more.extend(app.update(Action::Failed(problem)));
+                    }
+                }
                 Effect::Redraw => screen.clear()?,
-                Effect::Suspend => screen.lend(suspend)?,
+                Effect::Suspend => lend(&mut screen, &gate, suspend)?,
                 load => workers.carry_out(load),
             }
         }
+        effects.append(&mut more);
         // What the screen is now, whatever was said of it: a frame that does not fit would be torn.
         let size = screen.size()?;
         if size != app.context.size {
@@ -178,19 +193,36 @@ fn listen_for_signals(sender: &Sender<Incoming>) -> io::Result<()> {
     Ok(())
 }
 
-fn listen_for_keys(sender: &Sender<Incoming>) {
-    let sender = sender.clone();
+/// Keeps the thread that reads keys from reading those of a program that the terminal is lent to.
+#[derive(Debug, Clone, Default)]
+struct Gate(Arc<Mutex<()>>);
+
+/// How long the thread that reads keys may hold the gate.
+const READ: Duration = Duration::from_millis(40);
+
+fn listen_for_keys(sender: &Sender<Incoming>, gate: &Gate) {
+    let (sender, gate) = (sender.clone(), gate.clone());
     thread::spawn(move || {
         loop {
-            let (incoming, lost) = match event::read() {
-                Ok(event) => (Incoming::Terminal(event), false),
-                Err(error) => (Incoming::TerminalLost(error), true),
+            let open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let (incoming, lost) = match event::poll(READ).and_then(|is_there| is_there.then(event::read).transpose()) {
+                Ok(event) => (event.map(Incoming::Terminal), false),
+                Err(error) => (Some(Incoming::TerminalLost(error)), true),
             };
-            if sender.send(incoming).is_err() || lost {
+            drop(open);
+            if incoming.is_some_and(|incoming| sender.send(incoming).is_err()) || lost {
                 return;
             }
+            // Whoever waits for the gate gets it now.
+            thread::yield_now();
         }
     });
+}
+
+/// Lends the terminal out, its keys included.
+fn lend<T>(screen: &mut Screen, gate: &Gate, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let _closed = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+    screen.lend(meanwhile)
 }
 
 /// Stops this process as Ctrl-Z does, until the shell continues it.

@@ -1,29 +1,32 @@
 //! Where the dashboard's data comes from: a repository, or a made-up one in tests.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+use crate::catalog::Table;
+use crate::catalog::{Catalog, Names};
 use crate::diff::{self, ArtifactChange};
-use crate::files::RelPath;
+use crate::files::{self, Durability, RelPath};
 use crate::git::{ChangedFile, CodeChanges, CommitInfo, FilePatch};
 use crate::id::{ArtifactId, CommitId, RunId};
+use crate::query::Field;
 use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
-use crate::run::{RUNS_REF, Run, RunError, Runs, Series};
+use crate::run::{Run, Runs, Series};
 use crate::track::{Silent, Workspace};
 use crate::words::with_causes;
 
+use super::memory::{self, Memory};
+use super::views::runs::columns::{self, Kind};
+use super::views::runs::{Sheet, TableRequest};
+
 /// What could not be loaded and why, in a line.
 pub(super) type Problem = String;
-
-/// All runs, newest first, and the records that could not be read.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Listing {
-    pub(super) runs: Vec<Run>,
-    pub(super) problems: Vec<Problem>,
-}
 
 /// What the dashboard reads, and what it changes. Its calls may be slow: they are made on threads of their own.
 ///
@@ -31,8 +34,24 @@ pub(super) struct Listing {
 pub(super) trait Source {
     /// Why there is nothing to be had.
     fn problem(&self) -> Problem;
-    /// All runs; none if they are as they were at the last call.
-    fn runs(&mut self) -> Result<Option<Listing>, Problem> {
+    /// What is remembered of this repository.
+    fn recall(&mut self) -> Memory {
+        Memory::default()
+    }
+    /// Remembers something of it.
+    fn remember(&mut self, _memory: &Memory) -> Result<(), Problem> {
+        Err(self.problem())
+    }
+    /// The rows of the table of runs; none where they are those that were there already.
+    fn sheet(&mut self, _request: &TableRequest) -> Result<Option<Sheet>, Problem> {
+        Err(self.problem())
+    }
+    /// Those of these runs that there are, whole.
+    fn records(&mut self, _run_ids: &[RunId]) -> Result<Vec<Run>, Problem> {
+        Err(self.problem())
+    }
+    /// The names of metrics, parameters and tags.
+    fn names(&mut self) -> Result<Names, Problem> {
         Err(self.problem())
     }
     /// The points of a run.
@@ -111,10 +130,10 @@ pub(super) struct RepositorySource<'w> {
     workspace: &'w Workspace,
     /// Remembers how far it read the logs of live runs.
     runs: Runs<'w>,
-    /// The recorded runs, and where the ref pointed when they were read: they change only with it.
-    recorded: Option<(Option<CommitId>, Listing)>,
-    /// Whether the last listing is still all that there is to say.
-    settled: bool,
+    catalog: Catalog,
+    /// The last sheet, and whether its columns were suggested.
+    sheet: Sheet,
+    suggests: bool,
     seen_models: Option<Option<CommitId>>,
     recovered: Option<Instant>,
 }
@@ -122,8 +141,15 @@ pub(super) struct RepositorySource<'w> {
 impl<'w> RepositorySource<'w> {
     /// A repository that is open.
     pub(super) fn new(workspace: &'w Workspace) -> Self {
-        let runs = Runs::new(workspace);
-        Self { workspace, runs, recorded: None, settled: false, seen_models: None, recovered: None }
+        Self {
+            workspace,
+            runs: Runs::new(workspace),
+            catalog: Catalog::open(workspace),
+            sheet: Sheet::default(),
+            suggests: false,
+            seen_models: None,
+            recovered: None,
+        }
     }
 
     /// Records runs whose parent died, so that they do not stand there as running forever. What cannot be recorded
@@ -138,10 +164,29 @@ impl<'w> RepositorySource<'w> {
     fn read_ref(&self, reference: &str) -> Result<Option<CommitId>, Problem> {
         self.workspace.repository.read_ref(reference).map_err(|error| with_causes(&error))
     }
+
+    fn memory_file(&self) -> PathBuf {
+        self.workspace.store.root().join("ui.toml")
+    }
 }
 
-fn listing((runs, errors): (Vec<Run>, Vec<RunError>)) -> Listing {
-    Listing { runs, problems: errors.iter().map(|error| with_causes(error)).collect() }
+/// The sheet of runs that are all at hand.
+#[cfg(test)]
+pub(super) fn sheet_of(runs: Vec<Run>, request: &TableRequest, number: u64) -> Sheet {
+    let suggested = RefCell::default();
+    let table = Table::of_runs(runs, &request.spec, &|sample| suggest(sample, request.suggests, &suggested));
+    Sheet { number, table, suggested: suggested.into_inner() }
+}
+
+/// The fields of the columns that suit some runs; the columns are put beside.
+fn suggest(sample: &[Run], suggests: bool, suggested: &RefCell<Vec<Kind>>) -> Vec<Field> {
+    if !suggests {
+        return Vec::new();
+    }
+    let kinds = columns::suggest(sample);
+    let fields = kinds.iter().flat_map(Kind::fields).collect();
+    suggested.replace(kinds);
+    fields
 }
 
 impl Source for RepositorySource<'_> {
@@ -149,32 +194,55 @@ impl Source for RepositorySource<'_> {
         "this is not to be had from a repository".to_owned()
     }
 
-    fn runs(&mut self) -> Result<Option<Listing>, Problem> {
-        // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
-        let live = self.runs.list_live().map_err(|error| with_causes(&error))?;
-        if !live.0.is_empty() {
+    fn recall(&mut self) -> Memory {
+        let mut text = String::new();
+        let read = File::open(self.memory_file()).and_then(|file| file.take(memory::LIMIT).read_to_string(&mut text));
+        if read.is_ok() { Memory::parse(&text) } else { Memory::default() }
+    }
+
+    fn remember(&mut self, memory: &Memory) -> Result<(), Problem> {
+        let text = memory.to_text();
+        files::publish(&self.memory_file(), text.as_bytes(), Durability::Buffered).map_err(|error| with_causes(&error))
+    }
+
+    fn sheet(&mut self, request: &TableRequest) -> Result<Option<Sheet>, Problem> {
+        let mut spec = request.spec.clone();
+        if let Some(query) = &mut spec.query {
+            query.resolve(&self.workspace.repository).map_err(|error| with_causes(&error))?;
+        }
+        if !self.sheet.table.live().is_empty() || self.sheet.number == 0 {
             self.recover();
         }
-        let tip = self.read_ref(RUNS_REF)?;
-        let known = self.recorded.as_ref().is_some_and(|(seen, _)| *seen == tip);
-        if !known {
-            let recorded = self.runs.list_recorded().map_err(|error| with_causes(&error))?;
-            self.recorded = Some((tip, listing(recorded)));
-        } else if live.0.is_empty() && live.1.is_empty() && self.settled {
-            return Ok(None);
+        let before = (self.sheet.number > 0 && self.suggests == request.suggests).then_some(&self.sheet.table);
+        let suggested = RefCell::default();
+        let choose = |sample: &[Run]| suggest(sample, request.suggests, &suggested);
+        let table = self.catalog.tabulate(&self.runs, &spec, &choose, before).map_err(|error| with_causes(&error))?;
+        if let Some(table) = table {
+            let suggested = suggested.into_inner();
+            // Where the recorded runs are the same, nothing was suggested anew.
+            let suggested = if suggested.is_empty() { std::mem::take(&mut self.sheet.suggested) } else { suggested };
+            self.sheet = Sheet { number: self.sheet.number + 1, table, suggested };
+            self.suggests = request.suggests;
         }
-        // What was live has to be gone from a listing before there is nothing new to say.
-        self.settled = live.0.is_empty() && live.1.is_empty();
-        let mut all = listing(live);
-        if let Some((_, recorded)) = &self.recorded {
-            let ids: BTreeSet<RunId> = recorded.runs.iter().map(|run| run.id).collect();
-            all.runs.retain(|run| !ids.contains(&run.id));
-            all.runs.extend(recorded.runs.iter().cloned());
-            all.runs.retain(|run| run.removed.is_none());
-            all.runs.sort_by_key(|run| Reverse((run.started, run.id)));
-            all.problems.extend(recorded.problems.iter().cloned());
+        Ok((self.sheet.number != request.has).then(|| self.sheet.clone()))
+    }
+
+    fn records(&mut self, run_ids: &[RunId]) -> Result<Vec<Run>, Problem> {
+        let mut runs = Vec::new();
+        for run_id in run_ids {
+            runs.extend(self.runs.get(run_id).map_err(|error| with_causes(&error))?);
         }
-        Ok(Some(all))
+        Ok(runs)
+    }
+
+    fn names(&mut self) -> Result<Names, Problem> {
+        let mut names = self.catalog.names(&self.runs).map_err(|error| with_causes(&error))?;
+        for run in self.sheet.table.live() {
+            names.metrics.extend(run.metrics.keys().cloned());
+            names.params.extend(run.params.keys().cloned());
+            names.tags.extend(run.tags.keys().cloned());
+        }
+        Ok(names)
     }
 
     fn series(&mut self, run_id: &RunId) -> Result<Series, Problem> {

@@ -66,11 +66,17 @@ impl Screen {
     }
 
     /// Gives the terminal back, does something, and takes it again.
-    pub fn lend(&mut self, meanwhile: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    pub fn lend<T>(&mut self, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         restore();
-        meanwhile()?;
+        let result = meanwhile()?;
         borrow()?;
-        self.clear()
+        self.clear()?;
+        Ok(result)
+    }
+
+    /// Puts a text into the clipboard of the terminal, also over SSH (OSC 52). Terminals that do not know it ignore it.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(io::stdout(), Print(format!("\x1b]52;c;{}\x07", base64(text.as_bytes()))))
     }
 }
 
@@ -78,6 +84,21 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// Bytes in the 64 characters of RFC 4648.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place > chunk.len() { '=' } else { char::from(digit) });
+        }
+    }
+    text
 }
 
 fn borrow() -> io::Result<()> {
@@ -113,4 +134,16 @@ fn restore_on_panic() {
             next(info);
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_is_in_base64() {
+        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
+        let coded = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        assert_eq!(texts.map(|text| base64(text.as_bytes())), coded, "as in RFC 4648");
+    }
 }

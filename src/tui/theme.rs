@@ -181,6 +181,39 @@ impl Theme {
         }
     }
 
+    /// Gives one kind of thing a colour of the user's own, written as a name, a number or `#7da6f8`. Where there are no
+    /// colours, or fewer than that, it stays as it is. Fails with what is wrong.
+    pub fn set(&mut self, name: &str, value: &str, depth: ColorDepth) -> Result<(), String> {
+        let color: Color = value.trim().parse().map_err(|_| "that is no colour".to_owned())?;
+        let color = match (depth, color) {
+            (ColorDepth::Indexed, Color::Rgb(..)) => nearest_indexed(color),
+            _ => color,
+        };
+        let is_shown = match depth {
+            ColorDepth::None => false,
+            ColorDepth::Sixteen => !matches!(color, Color::Rgb(..) | Color::Indexed(16..)),
+            ColorDepth::Indexed | ColorDepth::True => true,
+        };
+        let mut untouched = *self;
+        let theme = if is_shown { self } else { &mut untouched };
+        let places: Vec<&mut Style> = match name {
+            "dim" => vec![&mut theme.dim],
+            "border" => vec![&mut theme.border],
+            "accent" => vec![&mut theme.accent, &mut theme.tab, &mut theme.border_active],
+            "good" => vec![&mut theme.good, &mut theme.best],
+            "warn" => vec![&mut theme.warn],
+            "bad" => vec![&mut theme.bad],
+            "live" => vec![&mut theme.live],
+            "selected" => {
+                theme.selected = Style::new().bg(color);
+                Vec::new()
+            }
+            _ => return Err("there is nothing of that name".to_owned()),
+        };
+        places.into_iter().for_each(|place| *place = place.fg(color));
+        Ok(())
+    }
+
     fn from_hues(hues: &Hues, map: fn(Color) -> Color) -> Self {
         let ink = |color| Style::new().fg(map(color));
         let selected = match hues.selected {
@@ -273,6 +306,22 @@ mod tests {
     fn colours_are_brought_down_to_the_256() {
         assert_eq!(nearest_indexed(Color::Rgb(255, 0, 0)), Color::Indexed(196));
         assert_eq!(nearest_indexed(Color::Rgb(128, 128, 128)), Color::Indexed(244));
+    }
+
+    #[test]
+    fn a_users_own_colours_count_where_there_are_as_many() {
+        let mut theme = Theme::new(ColorDepth::True, Background::Dark);
+        assert_eq!(theme.set("accent", "#ff0000", ColorDepth::True), Ok(()));
+        assert_eq!((theme.accent.fg, theme.tab.fg), (Some(Color::Rgb(255, 0, 0)), theme.accent.fg));
+        assert_eq!(theme.set("selected", "17", ColorDepth::True), Ok(()));
+        assert_eq!(theme.selected.bg, Some(Color::Indexed(17)));
+        assert!(theme.set("accent", "reddish", ColorDepth::True).is_err());
+        assert!(theme.set("sky", "blue", ColorDepth::True).is_err());
+        for depth in [ColorDepth::None, ColorDepth::Sixteen] {
+            let mut theme = Theme::new(depth, Background::Dark);
+            let before = theme;
+            assert_eq!((theme.set("bad", "#123456", depth), theme), (Ok(()), before));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::effects::{Answer, Cancel, Effect, Kind, Lane, perform};
 use super::source::{Closed, Problem, Source};
@@ -52,6 +52,7 @@ impl Latest {
 /// The threads, one for each lane.
 pub(super) struct Workers {
     lanes: [Sender<Job>; Lane::ALL.len()],
+    threads: Vec<JoinHandle<()>>,
     latest: Latest,
 }
 
@@ -62,18 +63,29 @@ impl Workers {
         F: Fn(Report) + Clone + Send + 'static,
     {
         let latest = Latest::default();
+        let mut threads = Vec::new();
         let lanes = Lane::ALL.map(|_| {
             let (sender, receiver) = channel();
             let (open, report, latest) = (open.clone(), report.clone(), latest.clone());
-            thread::spawn(move || {
+            threads.push(thread::spawn(move || {
                 let result = catch_unwind(AssertUnwindSafe(|| serve(&open, &receiver, &latest, &report)));
                 if let Err(payload) = result {
                     report(Report::Panicked(payload));
                 }
-            });
+            }));
             sender
         });
-        Self { lanes, latest }
+        Self { lanes, threads, latest }
+    }
+
+    /// Ends, after the changes that were asked for are made; what is only read for the screen is not waited for.
+    pub(super) fn finish(self) {
+        drop(self.lanes);
+        let changes = Lane::ALL.iter().position(|lane| *lane == Lane::Changes);
+        if let Some(thread) = changes.and_then(|place| self.threads.into_iter().nth(place)) {
+            // One that panicked has nothing to do any more.
+            let _ = thread.join();
+        }
     }
 
     /// Hands an effect to its thread.
@@ -158,21 +170,21 @@ mod tests {
         let open: Opener = Arc::new(|work| work(Ok(&mut FakeSource::default())));
         let (sender, reports) = channel();
         let workers = Workers::start(&open, move |report| drop(sender.send(report)));
-        workers.carry_out(Effect::LoadRuns);
-        assert!(matches!(reports.recv(), Ok(Report::Answer(Answer::Listing(Ok(Some(_)))))));
+        workers.carry_out(Effect::LoadRecords(Vec::new()));
+        assert!(matches!(reports.recv(), Ok(Report::Answer(Answer::Records(_, Ok(_))))));
 
         let broken: Opener = Arc::new(|_| panic!("out of order"));
         let (sender, reports) = channel();
         let workers = Workers::start(&broken, move |report| drop(sender.send(report)));
-        workers.carry_out(Effect::LoadRuns);
+        workers.carry_out(Effect::LoadRecords(Vec::new()));
         let Ok(Report::Panicked(payload)) = reports.recv() else { panic!("no panic was reported") };
         assert_eq!(payload.downcast_ref(), Some(&"out of order"));
 
         let closed: Opener = Arc::new(|work| work(Err("not a repository".to_owned())));
         let (sender, reports) = channel();
         let workers = Workers::start(&closed, move |report| drop(sender.send(report)));
-        workers.carry_out(Effect::LoadRuns);
-        let Ok(Report::Answer(Answer::Listing(Err(problem)))) = reports.recv() else { panic!("no error") };
+        workers.carry_out(Effect::LoadRecords(Vec::new()));
+        let Ok(Report::Answer(Answer::Records(_, Err(problem)))) = reports.recv() else { panic!("no error") };
         assert_eq!(problem, "not a repository");
     }
 }

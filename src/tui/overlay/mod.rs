@@ -52,6 +52,10 @@ pub(super) enum Purpose {
     SortBy,
     /// The chart to look at.
     Chart,
+    /// What to group the runs by.
+    GroupBy,
+    /// The columns of the table of runs.
+    Columns,
 }
 
 /// What the user gave.

@@ -405,7 +405,7 @@ fn the_first_frame_says_that_it_is_loading() {
 #[test]
 fn an_empty_repository_says_how_to_begin() {
     let mut source = FakeSource::default();
-    source.listing.runs.clear();
+    source.runs.clear();
     source.models.clear();
     let mut desk = Desk::over(source, (60, 15));
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
@@ -499,7 +499,7 @@ fn a_frame_that_the_state_does_not_fit_is_left_empty() {
 fn hostile_text_cannot_reach_the_terminal() {
     let mut source = FakeSource::default();
     let evil = "\x1b]0;owned\x07\u{202e}evil\r\n\u{200b}";
-    for run in &mut source.listing.runs {
+    for run in &mut source.runs {
         run.name = evil.to_owned();
         run.reason = Some(evil.to_owned());
         run.params.insert(evil.to_owned(), evil.repeat(40));

@@ -57,6 +57,16 @@ impl View {
         if self == Self::Run { Self::Runs } else { self }
     }
 
+    /// The view of a tab's word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        Self::TABS.into_iter().find(|(_, _, name)| *name == word).map(|(view, ..)| view)
+    }
+
+    /// The word of its tab.
+    pub(super) fn word(self) -> &'static str {
+        Self::TABS.into_iter().find(|(view, ..)| *view == self.tab()).map_or("", |(_, _, word)| word)
+    }
+
     /// The tab some steps further on, round and round.
     pub(super) fn beside(self, step: isize) -> Self {
         let place = Self::TABS.iter().position(|(view, ..)| *view == self.tab()).unwrap_or(0);
@@ -118,6 +128,16 @@ impl Step {
     pub(super) fn word(words: impl Into<String>) -> Self {
         Self::Say(Notice::Word(words.into()))
     }
+
+    /// Says what went wrong, until it is dismissed.
+    pub(super) fn error(words: impl Into<String>) -> Self {
+        Self::Say(Notice::Error(words.into()))
+    }
+
+    /// Puts a text into the clipboard.
+    pub(super) fn copy(text: String) -> Self {
+        Self::Do(Effect::Copy(text))
+    }
 }
 
 /// What every view can do. Nothing here does input or output or takes long.
@@ -153,6 +173,11 @@ pub(super) trait ViewState {
 
     /// The view is not shown any more: what it asked for and nobody waits for is cancelled.
     fn left(&mut self) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// The runs that are to be in [`Context::records`], whole.
+    fn needs(&self, _context: &Context) -> Vec<RunId> {
         Vec::new()
     }
 

@@ -52,7 +52,7 @@ struct Tabs {
 impl Tabs {
     fn fitting(app: &App, width: usize) -> Self {
         let count = |view: View| match view {
-            View::Runs => app.context.records.state.ready().map(|()| app.context.records.all().len()),
+            View::Runs => app.context.records.known,
             View::Registry => app.views.registry.models.ready().map(Vec::len),
             View::Compare => Some(app.context.marks.runs().len()).filter(|count| *count > 0),
             _ => None,
@@ -126,7 +126,7 @@ fn header(app: &App, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     right.push(Span::raw(" "));
     let right = Line::from(right);
     let room = usize::from(area.width).saturating_sub(right.width() + 2);
-    let running = match app.context.records.running() {
+    let running = match app.context.records.running {
         0 => String::new(),
         running => format!("{} {running} running  ", parts::spinner(app.context.now)),
     };

@@ -167,6 +167,10 @@ impl ViewState for CompareView {
         self.charts.show(runs.iter().map(|run| ChartRun::of(run, context)).collect());
     }
 
+    fn needs(&self, context: &Context) -> Vec<RunId> {
+        context.marks.runs().to_vec()
+    }
+
     fn wanted(&mut self, context: &Context) -> Vec<Effect> {
         if self.pane == Pane::Charts {
             return self.wanted_charts(context);

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::id::RunId;
 use crate::registry::{Model, RegistryEvent, Version};
 
 use super::super::super::context::{Context, Load};
@@ -21,6 +22,9 @@ use super::load::{Answer, Request};
 
 /// The registry is looked at this often while it is shown.
 const REFRESH: SignedDuration = SignedDuration::from_secs(2);
+
+/// Versions of a model whose runs are called by their names; of those before them the ids are shown.
+const MOST_RUNS: usize = 200;
 
 /// Where the keys act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,8 +166,10 @@ impl Models {
 
     fn open_run(&self, context: &Context) -> Vec<Step> {
         match self.version().map(|version| version.run) {
-            Some(Some(run_id)) if context.records.get(&run_id).is_some() => vec![Step::Go(Place::Run(run_id))],
-            Some(Some(run_id)) => vec![Step::word(format!("run {} is not in this repository", run_id.short()))],
+            Some(Some(run_id)) if context.records.is_gone(&run_id) => {
+                vec![Step::word(format!("run {} is not in this repository", run_id.short()))]
+            }
+            Some(Some(run_id)) => vec![Step::Go(Place::Run(run_id))],
             Some(None) => vec![Step::word("this version was not made by a run")],
             None => Vec::new(),
         }
@@ -232,6 +238,10 @@ impl ViewState for Models {
         let models = if is_due { self.ask(context) } else { None };
         let history = self.wanted_history().map(|model| Effect::Registry(Request::History(model)));
         models.into_iter().chain(history).collect()
+    }
+
+    fn needs(&self, _context: &Context) -> Vec<RunId> {
+        self.versions().filter_map(|version| version.run).take(MOST_RUNS).collect()
     }
 
     fn draw(&self, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {

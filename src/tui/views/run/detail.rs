@@ -11,6 +11,7 @@ use crate::run::{Run, RunStatus};
 use super::super::super::context::{Context, Load};
 use super::super::super::effects::{Change, Effect};
 use super::super::super::keys::{Command, Scope};
+use super::super::super::lend::Errand;
 use super::super::super::list::moved;
 use super::super::super::mouse::{Mouse, MouseKind};
 use super::super::super::overlay::{Given, Overlay, Prompt, Purpose};
@@ -230,6 +231,12 @@ impl ViewState for Detail {
             Command::NextRun => return vec![Step::Neighbour(Command::Down)],
             Command::PreviousRun => return vec![Step::Neighbour(Command::Up)],
             Command::Mark => return self.run_id.map(Step::Mark).into_iter().collect(),
+            Command::CopyId => return self.run_id.map(|id| Step::copy(id.to_string())).into_iter().collect(),
+            Command::CopyCommit => {
+                let commit = self.run(context).and_then(|run| run.commit);
+                return commit.map(|commit| Step::copy(commit.to_string())).into_iter().collect();
+            }
+            Command::ShowCommit => return self.run(context).map(show_commit).into_iter().collect(),
             Command::Note => return self.run(context).map(ask_for_note).into_iter().collect(),
             _ => {
                 let Some(run) = self.run(context) else { return Vec::new() };
@@ -280,6 +287,10 @@ impl ViewState for Detail {
         effects
     }
 
+    fn needs(&self, _context: &Context) -> Vec<RunId> {
+        self.run_id.into_iter().collect()
+    }
+
     fn draw(&self, context: &Context, theme: &Theme, _area: Rect, buffer: &mut Buffer) {
         panes::draw(self, context, theme, buffer);
     }
@@ -298,5 +309,13 @@ pub(in crate::tui) fn noted(purpose: &Purpose, given: Given) -> Vec<Step> {
     match (purpose, given) {
         (Purpose::Note(run_id), Given::Text(text)) => vec![Step::Do(Effect::Change(Change::Note(*run_id, text)))],
         _ => Vec::new(),
+    }
+}
+
+/// Shows the run's commit in git's pager: its snapshot where the work tree had changes.
+pub(in crate::tui) fn show_commit(run: &Run) -> Step {
+    match run.snapshot.filter(|_| run.dirty).or(run.commit) {
+        Some(commit) => Step::Do(Effect::Lend(Errand::ShowCommit(commit))),
+        None => Step::word("this run has no commit"),
     }
 }

@@ -19,7 +19,9 @@ use super::{charts, overview};
 pub(super) fn draw(detail: &Detail, context: &Context, theme: &Theme, buffer: &mut Buffer) {
     let places = layout::run(context.body());
     let Some(run) = detail.run(context) else {
-        return message("This run is not here any more. Esc goes back.", theme.dim, places.overview, buffer);
+        let is_gone = detail.run_id.is_some_and(|run_id| context.records.is_gone(&run_id));
+        let words = if is_gone { "This run is not here any more. Esc goes back." } else { "Loading the run …" };
+        return message(words, theme.dim, places.overview, buffer);
     };
     title(detail, run, context, places.wide, theme, places.title, buffer);
     for pane in Pane::ALL {

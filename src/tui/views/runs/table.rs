@@ -1,10 +1,12 @@
-//! The table of runs.
+//! How the table of runs looks.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::catalog::Row;
+use crate::query::{Attribute, Field, Value};
 use crate::run::Run;
 use crate::words;
 
@@ -15,47 +17,67 @@ use super::super::super::text;
 use super::super::super::theme::Theme;
 use super::super::run;
 use super::RunsView;
-use super::columns::{Column, GAP, Kind};
+use super::columns::{self, Column, GAP, Kind, status_of};
+use super::lines::{self, Group};
 
 /// Draws the table, the filter, and the chosen run in short where there is room.
 pub(super) fn draw(view: &RunsView, context: &Context, theme: &Theme, buffer: &mut Buffer) {
     let places = view.layout(context);
     table(view, context, theme, places.table, buffer);
-    view.filter.draw(theme, places.filter, buffer);
-    if let (Some(area), Some(run)) = (places.preview, view.selected_run(context)) {
-        preview(view, run, context, theme, area, buffer);
-    } else if let Some(area) = places.preview {
-        parts::panel(Line::default(), Line::default(), false, theme, area, buffer);
+    match &view.find {
+        Some(find) => {
+            let typed = find.input.text();
+            let found = match find.found.len() {
+                _ if typed.trim().is_empty() => String::new(),
+                0 => "no such name".to_owned(),
+                count => format!("{} of {count}", find.at + 1),
+            };
+            parts::typed(&find.input, "name", "letters of a run's name", places.filter, theme, buffer);
+            parts::ends(Line::default(), Line::styled(format!("{found} "), theme.dim), places.filter, buffer);
+        }
+        None => view.filter.draw(theme, places.filter, buffer),
+    }
+    let Some(area) = places.preview else { return };
+    let run = view.selected_row().and_then(|row| context.records.get(&row.id()));
+    match run {
+        Some(run) => preview(view, run, context, theme, area, buffer),
+        None => _ = parts::panel(Line::default(), Line::default(), false, theme, area, buffer),
     }
 }
 
 fn table(view: &RunsView, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let records = &context.records;
-    let (shown, all) = (view.shown(context).len(), records.all().len());
-    let count = match records.state {
-        Load::Ready(()) if shown < all => format!("{shown} of {}", words::count(all as u64, "run")),
-        Load::Ready(()) => words::count(all as u64, "run"),
+    let (shown, all) = view.table().map_or((0, 0), |table| (table.len(), table.known()));
+    let count = match view.sheet {
+        Load::Ready(_) if shown < all => format!("{shown} of {}", words::count(all as u64, "run")),
+        Load::Ready(_) => words::count(all as u64, "run"),
         Load::Waiting | Load::Failed(_) => String::new(),
     };
-    let unread = match records.problems.len() {
+    let unread = match context.records.problems {
         0 => Span::raw(""),
-        problems => Span::styled(format!(" · {} unreadable", problems), theme.warn),
+        problems => Span::styled(format!(" · {problems} unreadable"), theme.warn),
     };
     let right = Line::from(vec![Span::styled(count, theme.dim), unread]);
-    let inner = parts::panel(Line::styled("Runs", theme.strong), right, true, theme, area, buffer);
-    match &records.state {
+    let title = match &view.group {
+        Some(field) => Line::from(vec![
+            Span::styled("Runs", theme.strong),
+            Span::styled(format!(" by {}", Kind::Value(field.clone()).title()), theme.dim),
+        ]),
+        None => Line::styled("Runs", theme.strong),
+    };
+    let inner = parts::panel(title, right, true, theme, area, buffer);
+    match &view.sheet {
         Load::Waiting => return parts::message("Loading the runs …", theme.dim, inner, buffer),
         Load::Failed(problem) => {
             return parts::message(&format!("The runs cannot be read: {problem}"), theme.bad, inner, buffer);
         }
-        Load::Ready(()) if all == 0 => {
+        Load::Ready(_) if all == 0 => {
             let words = "No runs yet. Start one with `git ml run -- COMMAND` or `git ml train`; it will appear here.";
             return parts::message(words, theme.dim, inner, buffer);
         }
-        Load::Ready(()) if shown == 0 => {
+        Load::Ready(_) if shown == 0 => {
             return parts::message("No run matches the filter. Esc shows all of them.", theme.dim, inner, buffer);
         }
-        Load::Ready(()) => {}
+        Load::Ready(_) => {}
     }
     let (heading, body) = split_top(inner, 1);
     parts::row(
@@ -65,19 +87,50 @@ fn table(view: &RunsView, context: &Context, theme: &Theme, area: Rect, buffer: 
         buffer,
     );
     let rows = usize::from(body.height);
-    let runs = view.shown(context).enumerate().skip(view.offset);
-    for ((index, run), y) in runs.zip(body.y..body.bottom()) {
+    for (index, y) in (view.offset..view.lines().count()).zip(body.y..body.bottom()) {
         let line = Rect { y, height: 1, ..body };
-        let cells = view.columns.iter().map(|column| cell(view, column, run, context, theme));
-        parts::row(cells, GAP, parts::padded(line), buffer);
-        if context.marks.contains(&run.id) {
-            buffer[(line.x, y)].set_symbol("▌").set_style(theme.run(context.color(&run.id)));
+        match view.lines().at(index) {
+            Some(lines::Line::Group(group)) => group_line(&view.lines().groups()[group], theme, line, buffer),
+            Some(lines::Line::Row(_)) | None => {
+                if let Some(row) = view.row_at(index) {
+                    run_line(view, &row, context, theme, line, buffer);
+                }
+            }
         }
         if index == view.selected {
             buffer.set_style(line, theme.selected);
         }
     }
-    parts::scrollbar(view.offset, rows, shown, theme, area, buffer);
+    parts::scrollbar(view.offset, rows, view.lines().count(), theme, area, buffer);
+}
+
+/// What the runs of a group have in common, as its heading says it.
+pub(super) fn group_label(field: &Field, value: Option<Value<'_>>) -> String {
+    let words = columns::plain(value, jiff::Timestamp::UNIX_EPOCH);
+    match field {
+        Field::Attribute(Attribute::Commit | Attribute::Snapshot) => words.chars().take(8).collect(),
+        _ => words,
+    }
+}
+
+fn group_line(group: &Group, theme: &Theme, line: Rect, buffer: &mut Buffer) {
+    let mark = if group.is_folded { "▸" } else { "▾" };
+    let label = if group.label.is_empty() { "(none)" } else { &group.label };
+    let words = Line::from(vec![
+        Span::styled(format!(" {mark} "), theme.accent),
+        Span::styled(text::clean(label), theme.strong),
+        Span::styled(format!("  {}", words::count(group.rows as u64, "run")), theme.dim),
+    ]);
+    buffer.set_line(line.x, line.y, &words, line.width);
+}
+
+fn run_line(view: &RunsView, row: &Row<'_>, context: &Context, theme: &Theme, line: Rect, buffer: &mut Buffer) {
+    let cells = view.columns.iter().map(|column| cell(view, column, row, context, theme));
+    parts::row(cells, GAP, parts::padded(line), buffer);
+    let run_id = row.id();
+    if context.marks.contains(&run_id) {
+        buffer[(line.x, line.y)].set_symbol("▌").set_style(theme.run(context.color(&run_id)));
+    }
 }
 
 fn heading_cell(view: &RunsView, column: &Column, theme: &Theme) -> Cell<'static> {
@@ -95,26 +148,38 @@ fn heading_cell(view: &RunsView, column: &Column, theme: &Theme) -> Cell<'static
     Cell::new(&words, theme.accent, column.width, column.right)
 }
 
-fn cell(view: &RunsView, column: &Column, run: &Run, context: &Context, theme: &Theme) -> Cell<'static> {
-    let words = column.text(run, context.now);
-    let style = match &column.kind {
-        Kind::Status => {
-            return Cell::new(parts::mark(run.status, context.now), theme.status(run.status), column.width, false);
+fn cell(view: &RunsView, column: &Column, row: &Row<'_>, context: &Context, theme: &Theme) -> Cell<'static> {
+    let field = match &column.kind {
+        Kind::Spark(metric) => {
+            let run_id = row.id();
+            let spark = parts::sparkline(view.spark(&run_id, metric));
+            return Cell::new(&spark, theme.run(context.color(&run_id)), column.width, false);
         }
-        Kind::Spark(_) => {
-            let spark = parts::sparkline(view.spark(&run.id));
-            return Cell::new(&spark, theme.lines[0], column.width, false);
+        Kind::Value(field) => field,
+    };
+    let words = column.text(row, context.now);
+    let style = match field {
+        Field::Attribute(Attribute::Status) => {
+            let status = status_of(row);
+            return Cell::new(parts::mark(status, context.now), theme.status(status), column.width, false);
         }
-        Kind::Commit if run.dirty => {
-            let commit = words.trim_end_matches('*').to_owned();
-            let line = Line::from(vec![Span::styled(commit, theme.dim), Span::styled("*", theme.warn)]);
+        Field::Attribute(Attribute::Commit)
+            if matches!(row.value(&Field::Attribute(Attribute::Dirty)), Some(Value::Truth(true))) =>
+        {
+            let line = Line::from(vec![Span::styled(words, theme.dim), Span::styled("*", theme.warn)]);
             return Cell { line, width: column.width, right: false };
         }
-        Kind::Name => Style::new(),
-        Kind::Metric(_) if column.is_best(run) => theme.best,
-        Kind::Metric(name) if run.metrics.get(name).is_some_and(|metric| !metric.last.is_finite()) => theme.bad,
-        Kind::Metric(_) | Kind::Param(_) => theme.text,
-        Kind::Experiment | Kind::Started | Kind::Duration | Kind::Commit => theme.dim,
+        Field::Attribute(Attribute::Name) => Style::new(),
+        Field::Attribute(_) => theme.dim,
+        Field::Metric(..) => {
+            let value = if let Some(Value::Number(value)) = row.value(field) { Some(value) } else { None };
+            match value {
+                Some(value) if !value.is_finite() => theme.bad,
+                value if column.is_best(value) => theme.best,
+                _ => theme.text,
+            }
+        }
+        Field::Param(_) | Field::Tag(_) | Field::Fact(_) => theme.text,
     };
     Cell::new(&words, style, column.width, column.right)
 }
