@@ -69,6 +69,7 @@ fn tables_have_the_rows_that_a_search_finds() {
 
 #[test]
 fn live_runs_stand_where_they_would_if_they_were_recorded() {
+    let mut live = 0;
     for (query, sort) in SPECS {
         let spec = spec(query, sort);
         let mut runs: Vec<Run> = (0..200).map(random_run).filter(|run| run.removed.is_none()).collect();
@@ -81,9 +82,9 @@ fn live_runs_stand_where_they_would_if_they_were_recorded() {
         spec.sort.iter().rev().for_each(|key| query::sort(&mut expected, key));
         let table = Table::of_runs(runs, &spec, &|_| Vec::new());
         assert_rows(&table, &expected);
-        let live = |row: Row<'_>| matches!(row, Row::Live(_));
-        assert_eq!(table.rows_from(0).filter(|row| live(*row)).count() > 3, !expected.is_empty());
+        live += table.rows_from(0).filter(|row| matches!(row, Row::Live(_))).count();
     }
+    assert!(live > 30, "{live} live runs were looked at");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn runs_small() {
     │                                                                              │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Space mark  Tab next view  ? help  q quit
+     Enter open  / filter  f find  s sort  v columns  b group  ? help  q quit
     ");
 }
 
@@ -113,7 +113,7 @@ fn runs_large() {
     │ experiment  cnn                                          ││ 1.200G ┤⠉                                                          │
     │ command     git-ml-torch train job.json                  ││         1                          step                         20 │
     ╰──────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Space mark  Tab next view  : commands  ? help  q quit
+     Enter open  / filter  f find  s sort  v columns  b group  Space mark  Tab next view  : commands  ? help  q quit
     ");
 }
 
@@ -356,24 +356,24 @@ fn help_small() {
     ╭─ Keys ───────────────────────────────────────────────────────────────────────╮
     │ Runs                                                                         ┃
     │ Enter l →             open the run                                           ┃
-    │ /                     show only the runs that match a query                  ┃
+    │ /                     show only the runs that match a query                  │
+    │ f                     find a run by letters of its name                      │
     │ s                     sort by the next column                                │
     │ S                     sort the other way round                               │
     │ o                     sort by a column of your choice                        │
+    │ v                     choose the columns and their order                     │
+    │ b                     group the runs                                         │
+    │ h ←                   fold the group                                         │
+    │ z                     fold all groups, or unfold them                        │
     │ Space                 mark the run for comparison, or unmark it              │
     │ c                     compare the marked runs                                │
     │ u                     unmark all runs                                        │
     │ N                     write a note on the run                                │
+    │ i                     copy the run's id                                      │
+    │ I                     copy the id of the run's commit                        │
+    │ d                     look at the run's commit with `git show`               │
     │ Del                   remove the run from the lists, after a question        │
     │ Tab                   go to the next view                                    │
-    │ Shift-Tab             go to the view before                                  │
-    │ Esc                   drop the filter                                        │
-    │                                                                              │
-    │ Everywhere                                                                   │
-    │ ↑ k                   up                                                     │
-    │ ↓ j                   down                                                   │
-    │ PgUp Ctrl-B Ctrl-U    a page up                                              │
-    │ PgDn Ctrl-F Ctrl-D    a page down                                            │
     ╰──────────────────────────────────────────────────────────────────────────────╯
      Esc close
     ");
@@ -398,7 +398,7 @@ fn the_first_frame_says_that_it_is_loading() {
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Space mark  ? help  q quit
+     Enter open  / filter  f find  s sort  ? help  q quit
     ");
 }
 
@@ -423,7 +423,7 @@ fn an_empty_repository_says_how_to_begin() {
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
-     Enter open  / filter  s sort  Space mark  ? help  q quit
+     Enter open  / filter  f find  s sort  ? help  q quit
     ");
     desk.keys(&[TAB]);
     insta::assert_snapshot!(text(&buffer(&desk.app, (60, 15))), @r"
@@ -457,13 +457,13 @@ fn a_wrong_filter_is_shown_where_it_is_wrong() {
     │ ⠋  brave-otter-12     2m ago   2m 00s        0.6845      ┃
     │ ✓  calm-heron-3      31m ago   1m 30s        0.9822      ┃
     │ ✓  quiet-lynx-40     58m ago   1m 30s        0.9673      ┃
-    │ ✗  swift-maple-7      2h ago      14s        0.7487      ┃
-    │ ✓  bold-ember-21      5h ago   1m 30s        0.9826      ┃
+    │ ✗  swift-maple-7      2h ago      14s        0.7487      │
+    │ ✓  bold-ember-21      5h ago   1m 30s        0.9826      │
     │ ✓  gentle-river-9     7h ago   1m 31s        0.9898      │
     │ !  keen-falcon-33    25h ago      41s        0.9446      │
-    │ ✓  warm-cedar-5      26h ago   1m 31s        0.9610      │
     ╰──────────────────────────────────────────────────────────╯
      / metrics.val_loss >< 3
+
        expected a number, which `metrics.val_loss` is, found …
      Enter keep  Esc drop  Ctrl-U clear  Ctrl-W erase word
     ");

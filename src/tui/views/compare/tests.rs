@@ -409,6 +409,8 @@ fn what_is_shown_is_asked_for_once() {
     let mut desk = desk(MEDIUM, 0);
     let runs: Vec<Run> =
         desk.app.context.marks.runs().iter().map(|id| desk.app.context.records.get(id).unwrap().clone()).collect();
+    // Where one is is remembered at the next tick.
+    desk.app.update(Action::Tick(now()));
     let asked = desk.press(TAB);
     let series = |run: &Run| Effect::Compare(Request::Series(run.id));
     assert_eq!(asked, [series(&runs[0]), series(&runs[1])]);

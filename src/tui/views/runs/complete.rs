@@ -92,10 +92,11 @@ fn is_part(c: char) -> bool {
 
 /// Those that begin with what was typed, then those that have it in them; not what is there already.
 fn fitting(begun: &str, all: impl Iterator<Item = String>) -> Vec<String> {
-    let begun = begun.to_lowercase();
+    let plain = |text: &str| text.replace('"', "").to_lowercase();
+    let begun = plain(begun);
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for word in all {
-        let lower = word.to_lowercase();
+        let lower = plain(&word);
         if lower == begun {
             continue;
         }
