@@ -1,11 +1,12 @@
 //! The confusion matrices of two runs as heat maps, and the difference between them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use crate::id::{ArtifactId, RunId};
 use crate::run::Run;
@@ -281,11 +282,51 @@ fn heat_map(
             buffer.set_stringn(column_x(column), y, format!("{shown:>width$}"), width, style);
         }
     }
+    let below = area.y + 2 + u16::try_from((classes.len() - first).min(rows)).unwrap_or(0);
+    let rest = Rect { y: below, height: area.bottom().saturating_sub(below), ..area };
+    mistakes(classes, cells, is_difference, rest, theme, buffer);
     let hidden = classes.len().saturating_sub(rows.min(shown_columns));
     if hidden > 0 {
         let words = format!("{} of {} classes", rows.min(shown_columns), classes.len());
         let start = area.right().saturating_sub(u16::try_from(words.len()).unwrap_or(0) + 1);
         buffer.set_stringn(start.max(area.x), area.y, words, usize::from(area.width), theme.warn);
+    }
+}
+
+/// The mistakes that are made most often, or that differ most, where the matrix leaves room for them.
+fn mistakes(
+    classes: &[String],
+    cells: &[Vec<Cell>],
+    is_difference: bool,
+    area: Rect,
+    theme: &Theme,
+    buffer: &mut Buffer,
+) {
+    if area.height < 4 {
+        return;
+    }
+    let all = cells
+        .iter()
+        .enumerate()
+        .flat_map(|(truth, row)| row.iter().enumerate().map(move |(predicted, cell)| (truth, predicted, cell)));
+    let mut wrong: Vec<(usize, usize, &Cell)> = all.filter(|(_, _, cell)| !cell.is_right && cell.count != 0).collect();
+    wrong.sort_by_key(|(truth, predicted, cell)| (Reverse(cell.count.unsigned_abs()), *truth, *predicted));
+    if wrong.is_empty() {
+        return;
+    }
+    let title = if is_difference { "mistakes that differ most" } else { "most frequent mistakes" };
+    let width = usize::from(area.width.saturating_sub(2));
+    buffer.set_stringn(area.x + 1, area.y + 1, title, width, theme.dim);
+    for ((truth, predicted, cell), y) in wrong.into_iter().zip(area.y + 2..area.bottom()) {
+        let (count, style) = match (is_difference, cell.count > 0) {
+            (false, _) => (format!("{:>6}", cell.count), theme.text),
+            (true, true) => (format!("{:>+6}", cell.count), theme.bad),
+            (true, false) => (format!("{:>+6}", cell.count), theme.good),
+        };
+        let words = format!("  {} taken for {}", classes[truth], classes[predicted]);
+        let room = width.saturating_sub(count.len());
+        let line = Line::from(vec![Span::styled(count, style), Span::styled(text::shorten(&words, room), theme.text)]);
+        buffer.set_line(area.x + 1, y, &line, area.width.saturating_sub(2));
     }
 }
 

@@ -7,6 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::KeyCode;
+use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use crate::diff::{ArtifactChange, ClassCount, FileChanges, TableChange, Version};
@@ -17,13 +18,13 @@ use crate::run::Run;
 use super::super::super::app::Action;
 use super::super::super::effects::{Answer as AnyAnswer, Effect};
 use super::super::super::fixture::{self, Desk, now};
-use super::super::super::keys::{Key, Scope, key, named};
+use super::super::super::keys::{Command, Key, Scope, key, named};
 use super::super::super::mouse::{Mouse, MouseKind};
 use super::super::super::theme::{Background, ColorDepth, Theme};
 use super::super::{View, draw};
 use super::data::Data;
 use super::load::{Answer, DataChange, Evaluation, Request, parse_evaluations};
-use super::matrix::{difference, shares};
+use super::matrix::{Matrices, difference, shares};
 use super::panes::Pane;
 use super::rows::{Section, sections};
 
@@ -258,9 +259,9 @@ fn confusion_small() {
     │  four      ·     ·     ·                                 │
     │ seven    +18    +1   -19                                 │
     │                                                          │
-    │                                                          │
-    │                                                          │
-    │                                                          │
+    │ mistakes that differ most                                │
+    │    +18  seven taken for one                              │
+    │     +1  seven taken for four                             │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
      a all  Tab next pane  n next run  Esc back  ? help  q quit
@@ -279,10 +280,10 @@ fn confusion_large() {
     │  four      1    99     ·                   ││  four      1    99     ·                    ││  four      ·     ·     ·                    │
     │ seven      2     ·    98                   ││ seven     20     1    79                    ││ seven    +18    +1   -19                    │
     │                                            ││                                             ││                                             │
-    │                                            ││                                             ││                                             │
-    │                                            ││                                             ││                                             │
-    │                                            ││                                             ││                                             │
-    │                                            ││                                             ││                                             │
+    │ most frequent mistakes                     ││ most frequent mistakes                      ││ mistakes that differ most                   │
+    │      3  one taken for seven                ││     20  seven taken for one                 ││    +18  seven taken for one                 │
+    │      2  seven taken for one                ││      3  one taken for seven                 ││     +1  seven taken for four                │
+    │      1  four taken for one                 ││      1  four taken for one                  ││                                             │
     ╰────────────────────────────────────────────╯╰─────────────────────────────────────────────╯╰─────────────────────────────────────────────╯
      a all  Tab next pane  n next run  Esc back  : commands  ? help  q quit                                                       2 runs marked
     ");
@@ -572,6 +573,35 @@ fn the_difference_is_over_the_classes_that_both_know() {
     assert_eq!(difference(&first, &evaluation(&["fish"], &[&[1]])), None);
     assert_eq!(shares(&first)[0][1].strength, 0.2);
     assert_eq!(shares(&evaluation(&["none"], &[&[0]]))[0][0].strength, 0.0);
+}
+
+#[test]
+fn many_classes_are_shades_that_can_be_scrolled() {
+    let names: Vec<String> = (0..120).map(|class| format!("class {class:03}")).collect();
+    let row = |truth: usize| (0..120).map(|class| if class == truth { 90 } else { u64::from(class == 7) }).collect();
+    let found = Evaluation { part: "test".to_owned(), classes: names, counts: (0..120).map(row).collect() };
+    let mut runs = fixture::runs();
+    runs.truncate(2);
+    let pair = [&runs[0], &runs[1]];
+    let mut matrices = Matrices::default();
+    pair.iter().for_each(|run| matrices.loaded(run.id, Ok(vec![found.clone()])));
+    let theme = Theme::new(ColorDepth::None, Background::Dark);
+    let area = Rect::new(0, 0, 90, 20);
+    let shown = |matrices: &Matrices| {
+        let mut terminal = Terminal::new(TestBackend::new(90, 20)).unwrap();
+        terminal.draw(|frame| matrices.draw(pair, area, &theme, frame.buffer_mut())).unwrap();
+        text(terminal.backend().buffer())
+    };
+    matrices.command(Command::Left, pair, area);
+    matrices.command(Command::Left, pair, area);
+    let first = shown(&matrices);
+    assert!(first.contains("class 000 █") && first.contains("of 120 classes"), "{first}");
+    matrices.command(Command::Last, pair, area);
+    let last = shown(&matrices);
+    assert!(last.contains("class 119") && last.contains("█│") || last.contains("█ │"), "{last}");
+    matrices.command(Command::Right, pair, area);
+    matrices.command(Command::Right, pair, area);
+    assert!(!shown(&matrices).contains('█'), "the same twice has no difference");
 }
 
 #[test]
