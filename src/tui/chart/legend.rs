@@ -74,13 +74,13 @@ fn columns(grid: &ChartGrid, chart: &Chart, inks: &[Ink], area: Rect, theme: &Th
         let (row, column) = (u16::try_from(place / across).unwrap_or(0), u16::try_from(place % across).unwrap_or(0));
         (area.x + column * LEGEND_ENTRY, area.y + row)
     };
-    for place in 0..shown {
+    for (place, (line, ink)) in chart.lines.iter().zip(inks).enumerate().take(shown) {
         let number = value_span(value(grid, chart, place), theme.text);
         let width = usize::from(LEGEND_ENTRY.min(area.width)).saturating_sub(number.width() + 6);
-        let words = text::shorten(&name(grid, &chart.lines[place]), width);
+        let words = text::shorten(&name(grid, line), width);
         let line = Line::from(vec![
             Span::raw(" "),
-            mark(&inks[place]),
+            mark(ink),
             Span::raw(" "),
             Span::styled(words, theme.text),
             Span::raw("  "),
@@ -109,8 +109,7 @@ fn table(grid: &ChartGrid, chart: &Chart, inks: &[Ink], area: Rect, theme: &Them
     let seen = grid.scale_x(chart);
     let rows = usize::from(area.height) - 1;
     let shown = if chart.lines.len() > rows { rows.saturating_sub(1) } else { chart.lines.len() };
-    for place in 0..shown {
-        let line = &chart.lines[place];
+    for (place, (line, ink)) in chart.lines.iter().zip(inks).enumerate().take(shown) {
         let extent = grid.line(line).zip(seen.as_ref()).map(|(line, seen)| line.extent(seen));
         let extreme = |value: Option<f64>| {
             value.filter(|value| value.is_finite()).map_or_else(|| "–".to_owned(), text::lone_number)
@@ -119,7 +118,7 @@ fn table(grid: &ChartGrid, chart: &Chart, inks: &[Ink], area: Rect, theme: &Them
         let words = text::shorten(&name(grid, line), name_width);
         let gap = " ".repeat(name_width.saturating_sub(text::width(&words)));
         let cells = Line::from(vec![
-            mark(&inks[place]),
+            mark(ink),
             Span::raw("  "),
             Span::styled(words, theme.text),
             Span::raw(gap),

@@ -454,7 +454,7 @@ fn a_repository_answers_what_the_comparison_asks() {
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(place, text).unwrap();
     };
-    let mut state = |lr: &str, rows: &str, counts: &str| {
+    let state = |lr: &str, rows: &str, counts: &str| {
         write("train.py", &format!("lr = {lr}\n"));
         write("data/rows/train.csv", rows);
         let report = format!("{{\"test\": {{\"classes\": [{{\"name\": \"a\"}}], \"confusion\": [[{counts}]]}}}}");
