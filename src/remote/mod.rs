@@ -186,6 +186,11 @@ impl Remote {
         &self.name
     }
 
+    /// Whether anything is known of what it has: of a place that was not asked yet, and is not asked now, nothing is.
+    pub fn is_known(&self) -> Result<bool, RemoteError> {
+        Ok(!self.is_recalled || !self.view()?.indexes().is_empty())
+    }
+
     /// It, in a sentence.
     fn place(&self) -> String {
         format!("the remote `{}`", self.name)

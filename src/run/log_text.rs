@@ -101,6 +101,12 @@ pub(super) fn read(folder: &Path, bounds: Bounds) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// The files of the log in a live run's folder, in order, each with the place where it begins in all that was written.
+pub(super) fn files(folder: &Path, bounds: Bounds) -> std::io::Result<Vec<(u64, PathBuf)>> {
+    let start = |piece: u64| if piece == 0 { 0 } else { bounds.head + (piece - 1) * bounds.piece };
+    Ok(std::iter::once(0).chain(pieces(folder)?).map(|piece| (start(piece), piece_path(folder, piece))).collect())
+}
+
 /// The last `limit` bytes of the log in a live run's folder.
 pub(super) fn tail(folder: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut parts = Vec::new();
@@ -142,10 +148,16 @@ fn read_end(path: &Path, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
+impl Bounds {
+    /// Bounds that a few words go beyond.
+    pub(super) const SMALL: Self = Self { head: 10, piece: 4, pieces: 3 };
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    const SMALL: Bounds = Bounds { head: 10, piece: 4, pieces: 3 };
+    const SMALL: Bounds = Bounds::SMALL;
 
     fn written(text: &str, step: usize) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

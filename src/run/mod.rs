@@ -12,6 +12,7 @@ mod find;
 mod follow;
 mod ledger;
 mod live;
+mod log_part;
 mod log_text;
 mod models;
 mod names;
@@ -26,12 +27,14 @@ mod served;
 mod served_change;
 mod shared;
 mod supervise;
+mod trial;
 mod uploads;
 
 pub use environment::capture_environment;
 pub use experiments::{DEFAULT_EXPERIMENT, Experiment, experiment_id};
 pub use find::Wanted;
 pub use live::{ActiveRun, CHECKPOINT, LiveRun};
+pub use log_part::{LogPart, LogPlace};
 pub use models::{
     COMMIT_LINE, LoggedModel, LoggedModels, MAX_MODEL_RECORD, MODEL_RECORD, MODELS_FOLDER, ModelFiles, ModelMetric,
     ModelStatus, ModelUse,
@@ -40,10 +43,11 @@ pub use names::name_of;
 pub use python::capture_python;
 pub use record::{Followed, MetricSummary, Run, RunDataset, RunInput, RunOutput, RunStatus, smaller_is_better};
 pub use runs::{ChangedRecord, Runs};
-pub use series::panic_is_caught;
+pub use series::{panic_is_caught, read_parquet};
 pub use served::{Added, ServedRun};
 pub use served_change::{LoggedPoint, RunChange};
 pub use shared::{RECORD_NAME, RunFolder, file_limit, folder_in_tree};
+pub use trial::{OBJECTIVE_TAG, Objective, SWEEP_TAGS};
 pub use uploads::{Content, Owner, Uploaded, Uploads, add_output};
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use super::collect::Collector;
 use super::event::OwnLine;
 use super::ledger::Recorded;
 use super::live::{check_texts, note, now};
+use super::log_part::KnownLog;
 use super::recover::as_it_stands;
 use super::{Run, RunChange, RunError, Series, ServedRun, WholeRun, find, ledger, live, log_text, recover, served};
 use crate::git::Identity;
@@ -34,12 +35,13 @@ fn sort_newest_first(runs: &mut [Run]) {
 pub struct Runs<'w> {
     pub(super) workspace: &'w Workspace,
     followed: Mutex<BTreeMap<RunId, Collector>>,
+    pub(super) known_log: Mutex<Option<KnownLog>>,
 }
 
 impl<'w> Runs<'w> {
     /// The runs of a repository.
     pub fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, followed: Mutex::default() }
+        Self { workspace, followed: Mutex::default(), known_log: Mutex::default() }
     }
 
     /// Records as `crashed` the runs whose parent died, and returns them, with what went wrong for others.

@@ -83,13 +83,18 @@ pub fn panic_is_caught() -> bool {
     PANIC_IS_CAUGHT.get()
 }
 
+/// Reads a Parquet file of others, whose crate asserts where a file contradicts itself: that is an error too.
+pub fn read_parquet<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let before = PANIC_IS_CAUGHT.replace(true);
+    let content = catch_unwind(AssertUnwindSafe(read));
+    PANIC_IS_CAUGHT.set(before);
+    content.unwrap_or_else(|_| Err(ParquetError::General("the file contradicts itself".to_owned())))
+}
+
 /// Reads what [`to_parquet`] wrote; anything else is an error.
 pub(super) fn from_parquet(bytes: Vec<u8>) -> Result<Series, ParquetError> {
-    // Series come with fetched refs, from anybody, and the Parquet crate asserts where a file contradicts itself.
-    let before = PANIC_IS_CAUGHT.replace(true);
-    let series = catch_unwind(AssertUnwindSafe(|| read(bytes)));
-    PANIC_IS_CAUGHT.set(before);
-    series.unwrap_or_else(|_| Err(ParquetError::General("the file contradicts itself".to_owned())))
+    // Series come with fetched refs, from anybody.
+    read_parquet(|| read(bytes))
 }
 
 fn read(bytes: Vec<u8>) -> Result<Series, ParquetError> {

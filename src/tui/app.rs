@@ -9,11 +9,13 @@ use crate::id::RunId;
 
 use super::context::Context;
 use super::effects::{Answer, Effect};
+use super::files;
 use super::keys::{Command, Key, Scope, command};
+use super::lend::Errand;
 use super::memory::Memory;
 use super::mouse::{Mouse, MouseKind};
 use super::overlay::{Help, Overlay, Palette, Turn};
-use super::views::{Notice, Place, Step, View, Views, runs, tab_at};
+use super::views::{Notice, Place, Step, View, Views, run, runs, tab_at};
 
 /// Places that Esc leads back through.
 const TRAIL: usize = 50;
@@ -303,12 +305,27 @@ impl App {
                 let steps = self.views.runs.loaded(answer, &self.context);
                 return self.take(steps);
             }
+            Answer::Files(files::Answer::Read(Ok((name, content)))) => {
+                return vec![Effect::Lend(Errand::Read(name, content))];
+            }
+            Answer::Files(files::Answer::Read(Err(problem))) | Answer::Run(run::Answer::WholeLog(_, Err(problem))) => {
+                self.notice = Some(Notice::Error(problem));
+            }
+            Answer::Run(run::Answer::WholeLog(run_id, Ok(content))) => {
+                return vec![Effect::Lend(Errand::Read(format!("{}.log", run_id.short()), content))];
+            }
             Answer::Run(answer) => {
-                self.views.runs.preview.loaded(&answer);
-                self.views.run.loaded(&answer);
+                self.views.runs.preview.loaded(&answer, &self.context);
+                self.views.run.loaded(&answer, &self.context);
             }
             Answer::Compare(answer) => self.views.compare.loaded(answer),
             Answer::Registry(answer) => self.views.registry.loaded(answer),
+            Answer::Artifacts(answer) => self.views.artifacts.loaded(answer, &self.context),
+            Answer::Sweeps(answer) => self.views.sweeps.loaded(answer),
+            Answer::Files(answer) => {
+                self.views.run.files_loaded(&answer);
+                self.views.artifacts.files_loaded(&answer);
+            }
             Answer::Changed(Ok(words)) => {
                 self.notice = Some(Notice::Word(words));
                 let mut effects = vec![self.views.runs.reload(&self.context)];

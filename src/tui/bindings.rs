@@ -5,8 +5,8 @@ use ratatui::crossterm::event::KeyCode::{
 };
 
 use super::keys::Scope::{
-    self, Anywhere, Artifacts, Charts, Compare, CompareRows, Confirm, Find, Help, Palette, Picker, Registry, Run, Runs,
-    Sweeps, Typing,
+    self, Anywhere, Artifacts, Charts, Compare, CompareRows, Confirm, Find, Help, Palette, Picker, Registry, Run,
+    RunCode, RunFiles, RunLog, RunText, Runs, Sweeps, Typing,
 };
 use super::keys::{Binding, Command, Key, control, key, named, named_control};
 
@@ -36,7 +36,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Runs, &[key(' ')], Command::Mark, Some("mark"), "mark the run for comparison, or unmark it"),
     bind(Runs, &[key('c')], Command::ShowCompare, None, "compare the marked runs"),
     bind(Runs, &[key('u')], Command::UnmarkAll, None, "unmark all runs"),
-    bind(Runs, &[key('N')], Command::Note, None, "write a note on the run"),
+    bind(Runs, &[key('e')], Command::Note, None, "write a note on the run"),
     bind(Runs, &[key('i')], Command::CopyId, None, "copy the run's id"),
     bind(Runs, &[key('I')], Command::CopyCommit, None, "copy the id of the run's commit"),
     bind(Runs, &[key('d')], Command::ShowCommit, None, "look at the run's commit with `git show`"),
@@ -45,13 +45,34 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Runs, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
     bind(Runs, &[named(Esc)], Command::Back, None, "drop the filter"),
 
-    bind(Run, &[named(Tab), named(Right), key('l')], Command::NextPane, Some("next pane"), "go to the next pane"),
-    bind(Run, &[named(BackTab), named(Left), key('h')], Command::PreviousPane, None, "go to the pane before"),
-    bind(Run, &[key('n'), key('J')], Command::NextRun, Some("older"), "go to the next run of the table"),
-    bind(Run, &[key('p'), key('K')], Command::PreviousRun, Some("newer"), "go to the run before it"),
+    bind(RunText, &[named(Right), key('l')], Command::Right, None, "to the right; where there is nothing, to the next pane"),
+    bind(RunText, &[named(Left), key('h')], Command::Left, None, "to the left; where there is nothing, to the pane before"),
+
+    bind(RunLog, &[key('/')], Command::Filter, Some("search"), "search the log"),
+    bind(RunLog, &[key('n')], Command::Next, Some("next hit"), "go to the next line that was searched for"),
+    bind(RunLog, &[key('N')], Command::Previous, None, "go to the one before"),
+
+    bind(RunLog, &[key('E')], Command::Edit, None, "open the log in your editor"),
+    bind(RunFiles, &[key('E')], Command::Edit, Some("editor"), "open the file in your editor"),
+    bind(RunFiles, &[named(Enter)], Command::Open, Some("open"), "open a folder, or look at the file"),
+
+    bind(RunCode, &[key('n'), key(']')], Command::Next, Some("next file"), "go to the next file that differs"),
+    bind(RunCode, &[key('N'), key('[')], Command::Previous, None, "go to the file before"),
+    bind(RunCode, &[key('b')], Command::SwitchBase, Some("compare with"), "compare with its commit, HEAD or the branch point"),
+
+    bind(Run, &[named(Tab)], Command::NextPane, Some("next pane"), "go to the next pane"),
+    bind(Run, &[named(BackTab)], Command::PreviousPane, None, "go to the pane before"),
+    bind(Run, &[key('J')], Command::NextRun, Some("older"), "go to the next run of the table"),
+    bind(Run, &[key('K')], Command::PreviousRun, Some("newer"), "go to the run before it"),
+    bind(Run, &[key('O')], Command::ShowOverview, None, "go to the overview"),
+    bind(Run, &[key('C')], Command::ShowCharts, None, "go to the charts"),
+    bind(Run, &[key('L')], Command::ShowLog, None, "go to the log"),
+    bind(Run, &[key('F')], Command::ShowFiles, None, "go to the files that the run made and read"),
+    bind(Run, &[key('M')], Command::ShowSystem, None, "go to what the run took of the machine"),
+    bind(Run, &[key('D')], Command::ShowCode, None, "go to how its code differs"),
     bind(Run, &[key(' ')], Command::Mark, None, "mark the run for comparison, or unmark it"),
     bind(Run, &[key('c')], Command::ShowCompare, None, "compare the marked runs"),
-    bind(Run, &[key('N')], Command::Note, None, "write a note on the run"),
+    bind(Run, &[key('e')], Command::Note, None, "write a note on the run"),
     bind(Run, &[key('i')], Command::CopyId, None, "copy the run's id"),
     bind(Run, &[key('I')], Command::CopyCommit, None, "copy the id of the run's commit"),
     bind(Run, &[key('d')], Command::ShowCommit, None, "look at the run's commit with `git show`"),
@@ -93,10 +114,25 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Registry, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
     bind(Registry, &[named(Esc), named(Backspace)], Command::Back, None, "go back"),
 
+    bind(Artifacts, &[named(Enter)], Command::Open, Some("open"), "look into it; open the run that names it"),
+    bind(Artifacts, &[named(Right), key('l')], Command::Right, Some("next part"), "go to the versions, to what names them, to the files"),
+    bind(Artifacts, &[named(Left), key('h')], Command::Left, None, "go to the part before"),
+    bind(Artifacts, &[key('F')], Command::ShowFiles, Some("files"), "go to the files"),
+    bind(Artifacts, &[key('E')], Command::Edit, None, "open the chosen file in your editor"),
+    bind(Artifacts, &[key('d')], Command::ShowCommit, Some("commit"), "look at the version's commit with `git show`"),
     bind(Artifacts, &[named(Tab)], Command::NextView, None, "go to the next view"),
     bind(Artifacts, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
     bind(Artifacts, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),
 
+    bind(Sweeps, &[named(Enter)], Command::Open, Some("open"), "open the trial's run"),
+    bind(Sweeps, &[key('n'), key(']')], Command::Next, Some("next sweep"), "go to the next sweep"),
+    bind(Sweeps, &[key('N'), key('[')], Command::Previous, None, "go to the sweep before"),
+    bind(Sweeps, &[named(Right), key('l')], Command::Right, Some("next part"), "go to the next part, where one is shown at a time"),
+    bind(Sweeps, &[named(Left), key('h')], Command::Left, None, "go to the part before"),
+    bind(Sweeps, &[key('m')], Command::NextMetric, Some("metric"), "search for the next metric"),
+    bind(Sweeps, &[key('s')], Command::Sort, Some("sort"), "the best trials first, or the newest"),
+    bind(Sweeps, &[key(' ')], Command::Mark, Some("mark"), "mark the trial's run for comparison, or unmark it"),
+    bind(Sweeps, &[key('c')], Command::ShowCompare, None, "compare the marked runs"),
     bind(Sweeps, &[named(Tab)], Command::NextView, None, "go to the next view"),
     bind(Sweeps, &[named(BackTab)], Command::PreviousView, None, "go to the view before"),
     bind(Sweeps, &[named(Esc), named(Backspace)], Command::Back, Some("back"), "go back"),

@@ -3,10 +3,11 @@
 use crate::id::RunId;
 use crate::run::Run;
 
+use super::files;
 use super::lend::Errand;
 use super::memory::Memory;
 use super::source::{Problem, Source};
-use super::views::{compare, registry, run, runs};
+use super::views::{artifacts, compare, registry, run, runs, sweeps};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,12 @@ pub(super) enum Effect {
     Compare(compare::Request),
     /// For the registry.
     Registry(registry::Request),
+    /// For the tracked artifacts.
+    Artifacts(artifacts::Request),
+    /// For the sweeps.
+    Sweeps(sweeps::Request),
+    /// For the files of artifacts, wherever they are shown.
+    Files(files::Request),
     /// Change something.
     Change(Change),
     /// Nobody waits for effects of this kind any more.
@@ -60,6 +67,9 @@ pub(super) enum Answer {
     Run(run::Answer),
     Compare(compare::Answer),
     Registry(registry::Answer),
+    Artifacts(artifacts::Answer),
+    Sweeps(sweeps::Answer),
+    Files(files::Answer),
     /// A change was made, with a word about it, or not.
     Changed(Result<String, Problem>),
 }
@@ -100,6 +110,9 @@ impl Effect {
             Self::Run(request) => request.lane(),
             Self::Compare(request) => request.lane(),
             Self::Registry(request) => request.lane(),
+            Self::Artifacts(request) => request.lane(),
+            Self::Sweeps(request) => request.lane(),
+            Self::Files(request) => request.lane(),
             Self::Change(_) | Self::Remember(_) => Lane::Changes,
         })
     }
@@ -111,6 +124,9 @@ impl Effect {
             Self::Run(request) => request.kind(),
             Self::Compare(request) => request.kind(),
             Self::Registry(request) => request.kind(),
+            Self::Artifacts(request) => request.kind(),
+            Self::Sweeps(request) => request.kind(),
+            Self::Files(request) => request.kind(),
             _ => None,
         }
     }
@@ -150,9 +166,12 @@ pub(super) fn perform(source: &mut dyn Source, effect: Effect, cancel: Cancel<'_
             Answer::Records(run_ids, runs)
         }
         Effect::Runs(request) => Answer::Runs(request.perform(source, cancel)),
-        Effect::Run(request) => Answer::Run(request.perform(source)),
+        Effect::Run(request) => Answer::Run(request.perform(source, cancel)),
         Effect::Compare(request) => Answer::Compare(request.perform(source)),
         Effect::Registry(request) => Answer::Registry(request.perform(source)),
+        Effect::Artifacts(request) => Answer::Artifacts(request.perform(source)),
+        Effect::Sweeps(request) => Answer::Sweeps(request.perform(source)),
+        Effect::Files(request) => Answer::Files(request.perform(source)),
         Effect::Change(change) => Answer::Changed(make(source, change)),
     };
     (!cancel.is_cancelled()).then_some(answer)

@@ -1,5 +1,7 @@
 //! A made-up repository for tests: a dozen runs, two models, always the same.
 
+mod files;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,14 +12,19 @@ use crate::files::RelPath;
 use crate::git::{ChangedFile, CodeChanges, CommitInfo, FileChange, FilePatch, PatchLine, PatchLineKind};
 use crate::id::{ArtifactId, CommitId, Digest, RunId};
 use crate::registry::{EventKind, Model, ModelAbout, RegistryEvent, Version};
-use crate::run::{MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
+use crate::run::{LogPart, LogPlace, MetricSummary, Point, Run, RunInput, RunOutput, RunStatus, Series};
 
 use super::app::{Action, App};
+use super::content::preview::Preview;
 use super::effects::{Cancel, Effect, perform};
+use super::files::{FileKey, FileList};
 use super::keys::Key;
 use super::memory::Memory;
 use super::source::{Problem, Source, sheet_of};
+use super::views::artifacts::{self, Standings, Tracked};
+use super::views::run::{Base, CodeDiff};
 use super::views::runs::{self as runs_view, Sheet, TableRequest};
+use super::views::sweeps::{Sweep, sweeps_of};
 
 /// What the clock says.
 pub(super) fn now() -> Timestamp {
@@ -362,11 +369,58 @@ impl Source for FakeSource {
         known.map(series).ok_or_else(|| "no such run".to_owned())
     }
 
-    fn log_tail(&mut self, _run_id: &RunId, limit: u64) -> Result<Vec<u8>, Problem> {
-        let start = self.log.len().saturating_sub(usize::try_from(limit).unwrap());
-        Ok(self.log[start..].to_vec())
+    fn log_part(&mut self, _run_id: &RunId, place: LogPlace, limit: u64) -> Result<LogPart, Problem> {
+        let total = self.log.len() as u64;
+        let (start, end) = match place {
+            LogPlace::End => (total.saturating_sub(limit), total),
+            LogPlace::Before(end) => (end.saturating_sub(limit), end),
+            LogPlace::From(start) => (start.min(total), start.saturating_add(limit).min(total)),
+        };
+        let index = |place: u64| usize::try_from(place).unwrap();
+        Ok(LogPart { start, end, total, bytes: self.log[index(start)..index(end)].to_vec() })
     }
 
+    fn code(&mut self, base: Base, commit: &CommitId, _snapshot: &CommitId) -> Result<CodeDiff, Problem> {
+        let id = if base == Base::Head { CommitId::from_bytes(bytes("head")) } else { *commit };
+        let files = if base == Base::BranchPoint { Vec::new() } else { files::changed() };
+        Ok(CodeDiff { old: self.commit(&id)?, changes: CodeChanges { files, more: 0 } })
+    }
+
+    fn versions_of(&mut self, run_id: &RunId) -> Result<Vec<String>, Problem> {
+        Ok(artifacts::versions_with(&self.models, |version| version.run == Some(*run_id)))
+    }
+
+    fn files(&mut self, id: &ArtifactId) -> Result<FileList, Problem> {
+        files::list(id)
+    }
+
+    fn preview(&mut self, key: &FileKey) -> Result<Preview, Problem> {
+        files::look(key)
+    }
+
+    fn file(&mut self, key: &FileKey) -> Result<Vec<u8>, Problem> {
+        Ok(key.path.clone().into_bytes())
+    }
+
+    fn sweeps(&mut self) -> Result<Option<Vec<Sweep>>, Problem> {
+        Ok(Some(sweeps_of(self.runs.iter())))
+    }
+
+    fn tracked(&mut self) -> Result<Tracked, Problem> {
+        Ok(files::tracked())
+    }
+
+    fn standings(&mut self) -> Result<Standings, Problem> {
+        Ok(files::standings())
+    }
+
+    fn artifact_versions(&mut self, path: &RelPath) -> Result<Vec<artifacts::Version>, Problem> {
+        files::versions(path)
+    }
+
+    fn artifact_names(&mut self, id: &ArtifactId) -> Result<artifacts::Names, Problem> {
+        Ok(files::names(id, &self.runs))
+    }
     fn commit(&mut self, commit_id: &CommitId) -> Result<CommitInfo, Problem> {
         Ok(CommitInfo { id: *commit_id, message: "Halve the learning rate\n".to_owned(), ..event("", 0).commit })
     }

@@ -41,6 +41,17 @@ pub(super) enum Command {
     UnmarkAll,
     Note,
     Remove,
+    Next,
+    Previous,
+    NextMetric,
+    SwitchBase,
+    Edit,
+    ShowOverview,
+    ShowCharts,
+    ShowLog,
+    ShowFiles,
+    ShowSystem,
+    ShowCode,
     Filter,
     Sort,
     ReverseSort,
@@ -88,6 +99,16 @@ pub(super) enum Scope {
     Runs,
     /// In one run.
     Run,
+    /// In one run, but for its charts.
+    RunText,
+    /// In a run's charts.
+    RunCharts,
+    /// In a run's log.
+    RunLog,
+    /// Among the files of a run.
+    RunFiles,
+    /// In a run's code.
+    RunCode,
     /// Among runs side by side.
     Compare,
     /// In a table or a list of the comparison.
@@ -118,9 +139,14 @@ pub(super) enum Scope {
 
 impl Scope {
     /// All of them, as the help shows them.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Runs,
         Self::Run,
+        Self::RunText,
+        Self::RunCharts,
+        Self::RunLog,
+        Self::RunFiles,
+        Self::RunCode,
         Self::Charts,
         Self::Compare,
         Self::CompareRows,
@@ -143,6 +169,11 @@ impl Scope {
             Self::Anywhere => "Everywhere",
             Self::Runs => "Runs",
             Self::Run => "One run",
+            Self::RunText => "One run: moving",
+            Self::RunCharts => "A run's charts",
+            Self::RunLog => "A run's log",
+            Self::RunFiles => "A run's files",
+            Self::RunCode => "A run's code",
             Self::Compare => "Compare",
             Self::CompareRows => "Compare: tables and lists",
             Self::CompareCharts => "Compare: charts",
@@ -165,6 +196,11 @@ impl Scope {
             Self::Anywhere => &[Self::Anywhere],
             Self::Runs => &[Self::Runs, Self::Anywhere],
             Self::Run => &[Self::Run, Self::Anywhere],
+            Self::RunText => &[Self::RunText, Self::Run, Self::Anywhere],
+            Self::RunCharts => &[Self::Charts, Self::Run, Self::Anywhere],
+            Self::RunLog => &[Self::RunLog, Self::RunText, Self::Run, Self::Anywhere],
+            Self::RunFiles => &[Self::RunFiles, Self::RunText, Self::Run, Self::Anywhere],
+            Self::RunCode => &[Self::RunCode, Self::RunText, Self::Run, Self::Anywhere],
             Self::Compare => &[Self::Compare, Self::Anywhere],
             Self::CompareRows => &[Self::CompareRows, Self::Compare, Self::Anywhere],
             Self::CompareCharts => &[Self::Charts, Self::Compare, Self::Anywhere],

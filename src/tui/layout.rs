@@ -94,52 +94,6 @@ pub(super) fn registry(body: Rect) -> RegistryLayout {
     RegistryLayout { models, versions, history }
 }
 
-/// How charts are laid out in an area.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Grid {
-    pub(super) columns: usize,
-    /// Rows of charts that are seen at once.
-    pub(super) rows: usize,
-}
-
-const CHART_WIDTH: u16 = 38;
-const CHART_HEIGHT: u16 = 9;
-
-/// A grid for so many charts: as large as they can be while all are seen, else as many as can be read.
-pub(super) fn grid(area: Rect, charts: usize) -> Grid {
-    let most_columns = usize::from((area.width / CHART_WIDTH).max(1));
-    let most_rows = usize::from((area.height / CHART_HEIGHT).max(1));
-    let wanted = charts.max(1);
-    // As square as the charts' own shape allows: two charts stand side by side, four in two rows.
-    let fewest_rows = wanted.div_ceil(most_columns);
-    let rows = (fewest_rows..=most_rows).find(|rows| wanted.div_ceil(*rows) <= *rows + 1).unwrap_or(fewest_rows);
-    let rows = rows.clamp(1, most_rows);
-    let columns = wanted.div_ceil(rows).clamp(1, most_columns);
-    Grid { columns, rows }
-}
-
-impl Grid {
-    /// Rows of charts in all.
-    pub(super) fn all_rows(&self, charts: usize) -> usize {
-        charts.div_ceil(self.columns)
-    }
-
-    /// The place of the chart that is `index` after the first one shown; none below the area.
-    pub(super) fn place(&self, area: Rect, index: usize) -> Option<Rect> {
-        let (row, column) = (index / self.columns, index % self.columns);
-        if row >= self.rows {
-            return None;
-        }
-        let cut = |length: u16, parts: usize, part: usize| {
-            let edge = |part: usize| u16::try_from(usize::from(length) * part / parts).unwrap_or(length);
-            (edge(part), edge(part + 1) - edge(part))
-        };
-        let (x, width) = cut(area.width, self.columns, column);
-        let (y, height) = cut(area.height, self.rows, row);
-        Some(Rect::new(area.x + x, area.y + y, width, height))
-    }
-}
-
 /// The rows above, and at most `height` rows at the bottom.
 pub(super) fn split_bottom(area: Rect, height: u16) -> (Rect, Rect) {
     let height = height.min(area.height);
@@ -180,15 +134,5 @@ mod tests {
                 assert_eq!(areas.iter().map(|area| area.area()).sum::<u32>(), body.area());
             }
         }
-    }
-
-    #[test]
-    fn charts_share_the_room() {
-        let at = |width, height, charts| {
-            let grid = grid(Rect::new(0, 0, width, height), charts);
-            (grid.columns, grid.rows)
-        };
-        assert_eq!([at(80, 21, 1), at(80, 21, 2), at(80, 21, 4), at(80, 21, 9)], [(1, 1), (2, 1), (2, 2), (2, 2)]);
-        assert_eq!([at(140, 28, 2), at(140, 28, 3), at(140, 28, 5), at(10, 3, 5)], [(2, 1), (2, 2), (3, 2), (1, 1)]);
     }
 }

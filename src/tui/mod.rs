@@ -7,8 +7,10 @@ mod app;
 mod bindings;
 mod braille;
 mod chart;
+mod content;
 mod context;
 mod effects;
+mod files;
 #[cfg(test)]
 mod fixture;
 mod fuzzy;

@@ -17,13 +17,18 @@ use crate::git::{ChangedFile, CodeChanges, CommitInfo, FilePatch};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::query::Field;
 use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
-use crate::run::{Run, Runs, Series};
+use crate::run::{LogPart, LogPlace, Run, Runs, Series};
 use crate::track::{Silent, Workspace};
 use crate::words::with_causes;
 
+use super::content::preview::Preview;
+use super::files::{self as artifact_files, FileKey, FileList};
 use super::memory::{self, Memory};
+use super::views::artifacts::{self, Standings, Tracked};
+use super::views::run::{self, Base, CodeDiff};
 use super::views::runs::columns::{self, Kind};
 use super::views::runs::{Sheet, TableRequest};
+use super::views::sweeps::{self, Sweep};
 
 /// What could not be loaded and why, in a line.
 pub(super) type Problem = String;
@@ -58,8 +63,48 @@ pub(super) trait Source {
     fn series(&mut self, _run_id: &RunId) -> Result<Series, Problem> {
         Err(self.problem())
     }
-    /// The end of a run's log: at most `limit` bytes.
-    fn log_tail(&mut self, _run_id: &RunId, _limit: u64) -> Result<Vec<u8>, Problem> {
+    /// A part of a run's log: at most `limit` bytes.
+    fn log_part(&mut self, _run_id: &RunId, _place: LogPlace, _limit: u64) -> Result<LogPart, Problem> {
+        Err(self.problem())
+    }
+    /// What differs between the code of a run, which began at `commit` as `snapshot`, and other code.
+    fn code(&mut self, _base: Base, _commit: &CommitId, _snapshot: &CommitId) -> Result<CodeDiff, Problem> {
+        Err(self.problem())
+    }
+    /// The registered versions that a run made, for people.
+    fn versions_of(&mut self, _run_id: &RunId) -> Result<Vec<String>, Problem> {
+        Err(self.problem())
+    }
+    /// The files of an artifact.
+    fn files(&mut self, _id: &ArtifactId) -> Result<FileList, Problem> {
+        Err(self.problem())
+    }
+    /// What a file of an artifact looks like.
+    fn preview(&mut self, _file: &FileKey) -> Result<Preview, Problem> {
+        Err(self.problem())
+    }
+    /// All of a file of an artifact.
+    fn file(&mut self, _file: &FileKey) -> Result<Vec<u8>, Problem> {
+        Err(self.problem())
+    }
+    /// The sweeps; none if they are as they were at the last call.
+    fn sweeps(&mut self) -> Result<Option<Vec<Sweep>>, Problem> {
+        Err(self.problem())
+    }
+    /// The artifacts that the work tree has pointers for.
+    fn tracked(&mut self) -> Result<Tracked, Problem> {
+        Err(self.problem())
+    }
+    /// How they stand, and where they were pushed as far as is known here.
+    fn standings(&mut self) -> Result<Standings, Problem> {
+        Err(self.problem())
+    }
+    /// The versions of an artifact across commits.
+    fn artifact_versions(&mut self, _path: &RelPath) -> Result<Vec<artifacts::Version>, Problem> {
+        Err(self.problem())
+    }
+    /// What names an artifact.
+    fn artifact_names(&mut self, _id: &ArtifactId) -> Result<artifacts::Names, Problem> {
         Err(self.problem())
     }
     /// What a commit says of itself.
@@ -135,6 +180,9 @@ pub(super) struct RepositorySource<'w> {
     sheet: Sheet,
     suggests: bool,
     seen_models: Option<Option<CommitId>>,
+    /// The models, and where the ref pointed when they were read.
+    registered: Option<(Option<CommitId>, Vec<Model>)>,
+    seen_sweeps: Option<Option<CommitId>>,
     recovered: Option<Instant>,
 }
 
@@ -148,6 +196,8 @@ impl<'w> RepositorySource<'w> {
             sheet: Sheet::default(),
             suggests: false,
             seen_models: None,
+            registered: None,
+            seen_sweeps: None,
             recovered: None,
         }
     }
@@ -159,6 +209,16 @@ impl<'w> RepositorySource<'w> {
             self.recovered = Some(Instant::now());
             let _ = self.runs.recover();
         }
+    }
+
+    /// The models, read anew where the registry moved.
+    fn registered(&mut self) -> Result<&[Model], Problem> {
+        let tip = self.read_ref(REGISTRY_REF)?;
+        if self.registered.as_ref().is_none_or(|(seen, _)| *seen != tip) {
+            let survey = Registry::new(self.workspace).survey().map_err(|error| with_causes(&error))?;
+            self.registered = Some((tip, survey.models));
+        }
+        Ok(self.registered.as_ref().map_or(&[], |(_, models)| models))
     }
 
     fn read_ref(&self, reference: &str) -> Result<Option<CommitId>, Problem> {
@@ -249,8 +309,54 @@ impl Source for RepositorySource<'_> {
         self.runs.series(run_id).map_err(|error| with_causes(&error))
     }
 
-    fn log_tail(&mut self, run_id: &RunId, limit: u64) -> Result<Vec<u8>, Problem> {
-        self.runs.log_tail(run_id, limit).map_err(|error| with_causes(&error))
+    fn log_part(&mut self, run_id: &RunId, place: LogPlace, limit: u64) -> Result<LogPart, Problem> {
+        self.runs.log_part(run_id, place, limit).map_err(|error| with_causes(&error))
+    }
+
+    fn code(&mut self, base: Base, commit: &CommitId, snapshot: &CommitId) -> Result<CodeDiff, Problem> {
+        run::code_of(&self.workspace.repository, base, commit, snapshot)
+    }
+
+    fn versions_of(&mut self, run_id: &RunId) -> Result<Vec<String>, Problem> {
+        Ok(artifacts::versions_with(self.registered()?, |version| version.run == Some(*run_id)))
+    }
+
+    fn files(&mut self, id: &ArtifactId) -> Result<FileList, Problem> {
+        artifact_files::list(&self.workspace.store, id)
+    }
+
+    fn preview(&mut self, file: &FileKey) -> Result<Preview, Problem> {
+        artifact_files::look(&self.workspace.store, file)
+    }
+
+    fn file(&mut self, file: &FileKey) -> Result<Vec<u8>, Problem> {
+        artifact_files::whole(&self.workspace.store, file)
+    }
+
+    fn sweeps(&mut self) -> Result<Option<Vec<Sweep>>, Problem> {
+        let tip = self.runs.tip().map_err(|error| with_causes(&error))?;
+        let (has_live, sweeps) = sweeps::find(&self.runs, &self.catalog)?;
+        // Trials in progress change without the ref.
+        let is_known = self.seen_sweeps == Some(tip) && !has_live;
+        self.seen_sweeps = (!has_live).then_some(tip);
+        Ok((!is_known).then_some(sweeps))
+    }
+
+    fn tracked(&mut self) -> Result<Tracked, Problem> {
+        artifacts::tracked(self.workspace)
+    }
+
+    fn standings(&mut self) -> Result<Standings, Problem> {
+        artifacts::standings(self.workspace)
+    }
+
+    fn artifact_versions(&mut self, path: &RelPath) -> Result<Vec<artifacts::Version>, Problem> {
+        artifacts::versions(self.workspace, path)
+    }
+
+    fn artifact_names(&mut self, id: &ArtifactId) -> Result<artifacts::Names, Problem> {
+        let models = self.registered()?.to_vec();
+        artifacts::names_of(&self.runs, &self.catalog, &models, id)
     }
 
     fn commit(&mut self, commit_id: &CommitId) -> Result<CommitInfo, Problem> {

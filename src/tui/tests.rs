@@ -1,5 +1,6 @@
 //! The whole dashboard over a made-up repository: what keys do, and how it looks.
 
+pub(super) mod frame;
 mod pictures;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +20,6 @@ use super::memory::Memory;
 use super::mouse::{Mouse, MouseKind};
 use super::overlay::Overlay;
 use super::views::registry::{self, Focus};
-use super::views::run::{self, Pane};
 use super::views::{Notice, View, runs};
 
 const SMALL: (u16, u16) = (80, 24);
@@ -130,121 +130,6 @@ fn the_chosen_run_stays_chosen_when_others_come() {
 }
 
 #[test]
-fn an_open_run_loads_its_charts_and_log_once() {
-    let mut desk = Desk::new(SMALL);
-    desk.keys(&[DOWN]);
-    let run = selected_run(&desk);
-    let effects = desk.press(ENTER);
-    assert_eq!(
-        effects,
-        [Effect::Run(run::Request::Series(run.id, run.commit)), Effect::Run(run::Request::Log(run.id))]
-    );
-    assert_eq!(desk.app.view, View::Run);
-    desk.carry_out(effects);
-    assert!(matches!(desk.app.views.run.charts, Load::Ready(_)) && matches!(desk.app.views.run.log, Load::Ready(_)));
-    desk.app.update(Action::Tick(later(100)));
-    let effects = desk.app.update(Action::Tick(later(4000)));
-    assert_eq!(others(effects), [], "a run that has ended stays as it is");
-    desk.keys(&[ESC]);
-    assert_eq!(desk.app.view, View::Runs);
-}
-
-#[test]
-fn a_live_run_is_followed_to_its_end() {
-    let mut desk = Desk::new(SMALL);
-    let run = selected_run(&desk);
-    desk.keys(&[ENTER]);
-    let mut effects = desk.app.update(Action::Tick(later(500)));
-    assert!(effects.iter().any(is_table));
-    assert_eq!(others(effects.clone()), [Effect::Run(run::Request::Log(run.id))]);
-    // Nothing new: the log again, not the charts.
-    desk.carry_out(std::mem::take(&mut effects));
-    assert_eq!(desk.app.update(Action::Tick(later(700))), []);
-    // It logs a point, then ends.
-    let metric = desk.source.runs[0].metrics.get_mut("train_loss").unwrap();
-    metric.count += 1;
-    let effects = desk.refreshed(1500);
-    assert!(effects.contains(&Effect::Run(run::Request::Series(run.id, run.commit))), "{effects:?}");
-    desk.carry_out(effects);
-    desk.source.runs[0].status = RunStatus::Finished;
-    let effects = desk.refreshed(3000);
-    assert!(effects.contains(&Effect::Run(run::Request::Log(run.id))), "{effects:?}");
-}
-
-#[test]
-fn an_answer_for_another_run_is_dropped() {
-    let mut desk = Desk::new(SMALL);
-    let other = desk.source.runs[5].id;
-    let effects = desk.press(ENTER);
-    desk.app.update(Action::Loaded(Answer::Run(run::Answer::Log(other, Ok(vec!["not this one".to_owned()])))));
-    desk.app.update(Action::Loaded(Answer::Run(run::Answer::Series(
-        other,
-        Err("gone".to_owned()),
-        Some(Err("gone".to_owned())),
-    ))));
-    assert_eq!((&desk.app.views.run.log, &desk.app.views.run.charts), (&Load::Waiting, &Load::Waiting));
-    desk.carry_out(effects);
-    assert!(desk.app.views.run.log.ready().is_some());
-}
-
-#[test]
-fn panes_take_turns_and_runs_follow_each_other() {
-    let mut desk = Desk::new(SMALL);
-    desk.keys(&[ENTER]);
-    let panes: Vec<Pane> = (0..3)
-        .map(|_| {
-            desk.keys(&[TAB]);
-            desk.app.views.run.pane
-        })
-        .collect();
-    assert_eq!(panes, [Pane::Log, Pane::Overview, Pane::Charts]);
-    desk.keys(&[named(KeyCode::BackTab)]);
-    assert_eq!(desk.app.views.run.pane, Pane::Overview);
-    desk.keys(&[key('n'), key('n')]);
-    assert_eq!(
-        (desk.app.views.run.run(&desk.app.context).unwrap().name.as_str(), desk.app.views.run.pane),
-        ("quiet-lynx-40", Pane::Overview)
-    );
-    desk.keys(&[key('p'), ESC]);
-    assert_eq!(selected(&desk), "calm-heron-3");
-}
-
-#[test]
-fn the_log_follows_until_someone_reads_further_up() {
-    let mut desk = Desk::new(SMALL);
-    desk.keys(&[ENTER, TAB]);
-    assert_eq!(desk.app.views.run.log_back, 0);
-    desk.keys(&[key('k'), key('k')]);
-    assert_eq!(desk.app.views.run.log_back, 2);
-    // Three more lines come: what is read stays where it is.
-    desk.source.log.extend_from_slice(b"a\nb\nc\n");
-    let effects = desk.app.update(Action::Tick(later(1000)));
-    desk.carry_out(effects);
-    assert_eq!(desk.app.views.run.log_back, 5);
-    desk.keys(&[key('g'), key('k')]);
-    assert_eq!(
-        desk.app.views.run.log_back,
-        43 - usize::from(super::layout::run(desk.app.context.body()).log.height - 2)
-    );
-    desk.keys(&[key('G')]);
-    assert_eq!(desk.app.views.run.log_back, 0);
-}
-
-#[test]
-fn the_overview_and_the_charts_scroll_no_further_than_they_reach() {
-    let mut desk = Desk::new((60, 15));
-    desk.keys(&[ENTER]);
-    desk.keys(&[DOWN; 10]);
-    assert_eq!(desk.app.views.run.charts_offset, 2, "three charts, one at a time");
-    desk.keys(&[named(KeyCode::BackTab), key('G')]);
-    let end = desk.app.views.run.overview_offset;
-    desk.keys(&[DOWN]);
-    assert_eq!(desk.app.views.run.overview_offset, end);
-    desk.keys(&[key('k')]);
-    assert_eq!(desk.app.views.run.overview_offset, end - 1);
-}
-
-#[test]
 fn the_help_scrolls_and_closes() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[key('?'), key('k')]);
@@ -307,13 +192,13 @@ fn a_version_whose_run_is_not_here_says_so() {
 #[test]
 fn a_large_screen_loads_the_chosen_run_beside_the_table() {
     let mut desk = Desk::new(LARGE);
-    assert!(desk.app.views.runs.preview.charts.ready().is_some());
+    assert!(!desk.app.views.runs.preview.charts.is_waiting());
     let next = desk.source.runs[1].clone();
     assert_eq!(desk.press(DOWN), [Effect::LoadRecords(vec![next.id])]);
     let mut desk = Desk::new(LARGE);
     desk.keys(&[DOWN]);
     assert_eq!(desk.app.views.runs.preview.run_id, Some(next.id));
-    assert!(desk.app.views.runs.preview.charts.ready().is_some());
+    assert!(!desk.app.views.runs.preview.charts.is_waiting());
     let mut desk = Desk::new(SMALL);
     assert_eq!(others(desk.press(DOWN)), [], "a small one does not");
 }

@@ -1,4 +1,4 @@
-//! Text for narrow places: numbers, moments, and what a program wrote to its log.
+//! Text for narrow places: numbers and moments.
 
 use jiff::Timestamp;
 use ratatui::style::Style;
@@ -94,86 +94,9 @@ pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// The lines of a log as a terminal would have left them: without colours and cursor movements, and of a line that was
-/// written over and over (a progress bar) only its last state.
-pub(super) fn log_lines(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    // A carriage return counts only when something follows it: `\r\n` ends a line as `\n` does.
-    let mut returned = false;
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        if c == '\n' {
-            lines.push(std::mem::take(&mut line));
-            returned = false;
-            continue;
-        }
-        if c == '\r' {
-            returned = true;
-            continue;
-        }
-        if c == '\x1b' {
-            skip_escape(&mut rest);
-            continue;
-        }
-        if std::mem::take(&mut returned) {
-            line.clear();
-        }
-        match c {
-            '\t' => (0..8 - line.chars().count() % 8).for_each(|_| line.push(' ')),
-            '\x08' => drop(line.pop()),
-            c if c.is_control() => {}
-            c => line.push(c),
-        }
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines.into_iter().map(|line| clean(line.trim_end())).collect()
-}
-
-/// Skips the rest of an escape sequence; one that was never ended ends with its line.
-fn skip_escape(rest: &mut std::str::Chars<'_>) {
-    let mut skip_until = |ends: &mut dyn FnMut(char) -> bool| {
-        while let Some(c) = rest.clone().next().filter(|c| *c != '\n') {
-            rest.next();
-            if ends(c) {
-                return Some(c);
-            }
-        }
-        None
-    };
-    match skip_until(&mut |_| true) {
-        // CSI: parameters, then one final byte.
-        Some('[') => _ = skip_until(&mut |c| ('\x40'..='\x7e').contains(&c)),
-        // OSC, DCS, APC, PM: a string up to BEL or ESC \.
-        Some(']' | 'P' | '_' | '^') => {
-            let mut previous = ' ';
-            _ = skip_until(&mut |c| {
-                let end = c == '\x07' || (previous == '\x1b' && c == '\\');
-                previous = c;
-                end
-            });
-        }
-        // A character set: one more byte.
-        Some('(' | ')' | '#' | '%') => _ = skip_until(&mut |_| true),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn log_lines_read_as_a_terminal_left_them() {
-        let log = b"\x1b[1;32mepoch 1\x1b[0m\r\n 10%\r 50%\r100%\nab\x08c\td\n\x1b]0;title\x07shown\x1b(B\nlast";
-        assert_eq!(log_lines(log), ["epoch 1", "100%", "ac      d", "shown", "last"]);
-        assert_eq!(log_lines(b"\x1b[9999999"), Vec::<String>::new());
-        assert_eq!(log_lines(b"\x1b]never ended\nnext"), ["", "next"]);
-        assert_eq!(log_lines(b"\xff\n\n"), ["\u{fffd}", ""]);
-    }
 
     #[test]
     fn numbers_share_their_decimals() {

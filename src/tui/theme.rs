@@ -29,6 +29,10 @@ pub enum Background {
 /// The style of each kind of thing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Theme {
+    /// How many colours there are, for what brings its own.
+    pub(super) depth: ColorDepth,
+    /// What they stand on.
+    pub(super) background: Background,
     /// Plain text: the terminal's own.
     pub(super) text: Style,
     /// What matters less.
@@ -173,12 +177,13 @@ impl Theme {
             Background::Dark => DARK,
             Background::Light => LIGHT,
         };
-        match depth {
+        let theme = match depth {
             ColorDepth::None => Self::colourless(),
             ColorDepth::Sixteen => Self::from_hues(&SIXTEEN, |color| color),
             ColorDepth::Indexed => Self::from_hues(&hues, nearest_indexed),
             ColorDepth::True => Self::from_hues(&hues, |color| color),
-        }
+        };
+        Self { depth, background, ..theme }
     }
 
     /// Gives one kind of thing a colour of the user's own, written as a name, a number or `#7da6f8`. Where there are no
@@ -221,6 +226,8 @@ impl Theme {
             None => Style::new().add_modifier(Modifier::REVERSED),
         };
         Self {
+            depth: ColorDepth::True,
+            background: Background::Dark,
             text: ink(Color::Reset),
             dim: ink(hues.dim),
             strong: ink(Color::Reset).add_modifier(Modifier::BOLD),
@@ -245,6 +252,8 @@ impl Theme {
         let bold = plain.add_modifier(Modifier::BOLD);
         let dim = plain.add_modifier(Modifier::DIM);
         Self {
+            depth: ColorDepth::None,
+            background: Background::Dark,
             text: plain,
             dim,
             strong: bold,
@@ -280,7 +289,7 @@ impl Theme {
 }
 
 /// The nearest of the 216 colours of the cube and the 24 greys.
-fn nearest_indexed(color: Color) -> Color {
+pub(super) fn nearest_indexed(color: Color) -> Color {
     let Color::Rgb(red, green, blue) = color else { return color };
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let nearest = |value: u8| (0..6usize).min_by_key(|&level| LEVELS[level].abs_diff(value)).unwrap_or(0);

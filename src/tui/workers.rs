@@ -130,6 +130,7 @@ mod tests {
     use super::super::fixture::{self, FakeSource};
     use super::super::views::run;
     use super::*;
+    use crate::run::LogPlace;
 
     #[test]
     fn only_the_last_of_the_details_is_loaded() {
@@ -146,7 +147,7 @@ mod tests {
         for run in &runs[..3] {
             workers.carry_out(Effect::Run(run::Request::Series(run.id, run.commit)));
         }
-        workers.carry_out(Effect::Run(run::Request::Log(runs[1].id)));
+        workers.carry_out(Effect::Run(run::Request::Log(runs[1].id, LogPlace::End)));
         gate_sender.send(()).unwrap();
         let Ok(Report::Answer(Answer::Run(run::Answer::Series(loaded, ..)))) = reports.recv() else { panic!() };
         assert_eq!(loaded, runs[2].id);

@@ -234,7 +234,7 @@ impl ChartGrid {
     }
 
     /// Whether points of a run are not here yet.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in crate::tui) fn is_waiting(&self) -> bool {
         self.runs.iter().any(|run| !self.tracks.contains_key(&run.id))
     }
 

@@ -50,6 +50,12 @@ impl Tracks {
         self
     }
 
+    /// The charts of their own choice.
+    #[cfg(test)]
+    pub(in crate::tui) fn groups(&self) -> &[ChartGroup] {
+        self.groups.as_deref().unwrap_or_default()
+    }
+
     /// Metrics that were logged once, which makes no line.
     pub(in crate::tui) fn singles(&self) -> impl Iterator<Item = (&str, f64)> {
         self.metrics.iter().filter(|(_, track)| track.len() == 1).map(|(metric, track)| (metric.as_str(), track.last))

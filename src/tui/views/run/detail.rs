@@ -1,45 +1,53 @@
-//! One run in detail: which pane the keys act on, how far each is scrolled, and what was loaded for it.
+//! One run in detail: which pane the keys act on, and what was loaded for it.
 
-use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::git::CommitInfo;
 use crate::id::RunId;
-use crate::run::{Run, RunStatus};
+use crate::run::Run;
+use crate::tui::chart::{ChartGrid, ChartRun};
+use crate::tui::context::{Context, Load};
+use crate::tui::effects::{Change, Effect};
+use crate::tui::files::{self, FilesPane, Focus, Root};
+use crate::tui::keys::{Command, Scope};
+use crate::tui::lend::Errand;
+use crate::tui::list::moved;
+use crate::tui::mouse::{Mouse, MouseKind};
+use crate::tui::overlay::{Given, Overlay, Prompt, Purpose};
+use crate::tui::theme::Theme;
+use crate::tui::views::runs::{Stamp, stamp};
+use crate::tui::views::{Step, ViewState};
+use crate::tui::{layout, text};
+use crate::words;
 
-use super::super::super::context::{Context, Load};
-use super::super::super::effects::{Change, Effect};
-use super::super::super::keys::{Command, Scope};
-use super::super::super::lend::Errand;
-use super::super::super::list::moved;
-use super::super::super::mouse::{Mouse, MouseKind};
-use super::super::super::overlay::{Given, Overlay, Prompt, Purpose};
-use super::super::super::series::Charts;
-use super::super::super::theme::Theme;
-use super::super::super::{layout, text};
-use super::super::runs::{Stamp, stamp};
-use super::super::{Step, ViewState};
+use super::code::CodePane;
 use super::load::{Answer, LOG, Request, SERIES};
-use super::{overview, panes};
-
-/// The log of a live run is read this often.
-const LOG_REFRESH: SignedDuration = SignedDuration::from_millis(500);
+use super::log::LogPane;
+use super::{overview, panes, system};
 
 /// A part of the view of one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::tui) enum Pane {
-    /// What is recorded of it.
+    /// What is recorded of it; on a large screen its charts and its log beside that.
+    #[default]
     Overview,
     /// Its metrics over its steps.
     Charts,
     /// What it wrote to stdout and stderr.
     Log,
+    /// The files that it made and read.
+    Files,
+    /// What it took of the machine.
+    System,
+    /// Its code against other code.
+    Code,
 }
 
 impl Pane {
     /// All of them, in order.
-    pub(in crate::tui) const ALL: [Self; 3] = [Self::Overview, Self::Charts, Self::Log];
+    pub(in crate::tui) const ALL: [Self; 6] =
+        [Self::Overview, Self::Charts, Self::Log, Self::Files, Self::System, Self::Code];
 
     /// The pane's name.
     pub(in crate::tui) fn title(self) -> &'static str {
@@ -47,21 +55,16 @@ impl Pane {
             Self::Overview => "Overview",
             Self::Charts => "Charts",
             Self::Log => "Log",
+            Self::Files => "Files",
+            Self::System => "System",
+            Self::Code => "Code",
         }
     }
 
-    /// The pane after this one.
-    pub(in crate::tui) fn next(self) -> Self {
-        match self {
-            Self::Overview => Self::Charts,
-            Self::Charts => Self::Log,
-            Self::Log => Self::Overview,
-        }
-    }
-
-    /// The pane before this one.
-    pub(in crate::tui) fn previous(self) -> Self {
-        self.next().next()
+    /// The pane some steps further on, round and round.
+    fn beside(self, step: isize) -> Self {
+        let place = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
+        Self::ALL[(place + Self::ALL.len()).saturating_add_signed(step) % Self::ALL.len()]
     }
 }
 
@@ -70,36 +73,37 @@ impl Pane {
 pub(in crate::tui) struct Detail {
     pub(in crate::tui) run_id: Option<RunId>,
     pub(in crate::tui) pane: Pane,
-    pub(in crate::tui) charts: Load<Charts>,
+    pub(in crate::tui) charts: ChartGrid,
     pub(in crate::tui) commit: Load<CommitInfo>,
-    pub(in crate::tui) log: Load<Vec<String>>,
+    /// The registered versions that it made, for people.
+    pub(in crate::tui) versions: Load<Vec<String>>,
+    pub(in crate::tui) log: LogPane,
+    pub(in crate::tui) files: FilesPane,
+    pub(in crate::tui) code: CodePane,
+    pub(in crate::tui) system: ChartGrid,
     /// Lines that the overview is scrolled by.
     pub(in crate::tui) overview_offset: usize,
-    /// Rows that the charts are scrolled by.
-    pub(in crate::tui) charts_offset: usize,
-    /// Rows between the end of the log and the last one shown; 0 follows.
-    pub(in crate::tui) log_back: usize,
     charts_asked: Option<Stamp>,
     charts_pending: bool,
-    log_asked: Option<(RunStatus, Timestamp)>,
-    log_pending: bool,
+    versions_asked: bool,
 }
 
 impl Default for Detail {
     fn default() -> Self {
         Self {
             run_id: None,
-            pane: Pane::Charts,
-            charts: Load::Waiting,
+            pane: Pane::default(),
+            charts: ChartGrid::default(),
             commit: Load::Waiting,
-            log: Load::Waiting,
+            versions: Load::Waiting,
+            log: LogPane::default(),
+            files: FilesPane::default(),
+            code: CodePane::default(),
+            system: system::grid(),
             overview_offset: 0,
-            charts_offset: 0,
-            log_back: 0,
             charts_asked: None,
             charts_pending: false,
-            log_asked: None,
-            log_pending: false,
+            versions_asked: false,
         }
     }
 }
@@ -108,7 +112,9 @@ impl Detail {
     /// Shows a run; what was loaded of another one is dropped, the pane stays.
     pub(in crate::tui) fn show(&mut self, run_id: RunId) {
         if self.run_id != Some(run_id) {
-            *self = Self { run_id: Some(run_id), pane: self.pane, ..Self::default() };
+            // How charts are shown belongs to the user and stays.
+            let (charts, system) = (std::mem::take(&mut self.charts), std::mem::take(&mut self.system));
+            *self = Self { run_id: Some(run_id), pane: self.pane, charts, system, ..Self::default() };
         }
     }
 
@@ -117,117 +123,158 @@ impl Detail {
         context.records.get(&self.run_id?)
     }
 
-    /// Asks for the charts and the commit where they are missing or out of date; they count as asked for then.
-    pub(in crate::tui) fn wanted_series(&mut self, context: &Context) -> Option<Effect> {
-        let run = self.run(context)?;
-        let (stamp, run_id, commit) = (stamp(run), run.id, run.commit);
-        let wants = !self.charts_pending && self.charts_asked != Some(stamp);
-        if wants {
+    /// Asks for the points and the commit where they are missing or out of date, and for lines to be made of them; they
+    /// count as asked for then.
+    pub(in crate::tui) fn wanted_charts(&mut self, context: &Context) -> Vec<Effect> {
+        let Some(run) = self.run(context) else { return Vec::new() };
+        let (stamp, run_id, commit, shown) = (stamp(run), run.id, run.commit, ChartRun::of(run, context));
+        self.charts.show(vec![shown.clone()]);
+        self.system.show(vec![shown]);
+        let mut requests = Vec::new();
+        if !self.charts_pending && self.charts_asked != Some(stamp) {
             self.charts_pending = true;
             self.charts_asked = Some(stamp);
+            requests.push(Request::Series(run_id, commit));
         }
-        wants.then_some(Effect::Run(Request::Series(run_id, commit)))
+        requests.extend(self.charts.job().map(|job| Request::Lines(run_id, job)));
+        if self.pane == Pane::System {
+            requests.extend(self.system.job().map(|job| Request::Lines(run_id, job)));
+        }
+        requests.into_iter().map(Effect::Run).collect()
     }
 
-    /// Whether the log is to be loaded now; if so, it counts as asked for. It is read while the run is live, and once
-    /// more when it has ended.
-    pub(in crate::tui) fn wants_log(&mut self, stamp: Stamp, now: Timestamp) -> bool {
-        let due = match self.log_asked {
-            None => true,
-            Some((status, _)) if status != stamp.status => true,
-            Some((RunStatus::Running, asked)) => now.duration_since(asked) >= LOG_REFRESH,
-            Some(_) => false,
-        };
-        let wants = due && !self.log_pending;
-        if wants {
-            self.log_pending = true;
-            self.log_asked = Some((stamp.status, now));
+    /// Takes what was asked for, if it is of the run that is still shown.
+    pub(in crate::tui) fn loaded(&mut self, answer: &Answer, context: &Context) {
+        if let Answer::Lines(_, made) = answer {
+            // Each grid knows which lines it waits for, whichever run is shown by now.
+            self.charts.made(made);
+            return self.system.made(made);
         }
-        wants
-    }
-
-    /// Takes what was asked for, if it is of the run that is still shown. Who reads further up in a log stays there.
-    pub(in crate::tui) fn loaded(&mut self, answer: &Answer) {
         if self.run_id != Some(answer.run_id()) {
             return;
         }
         match answer {
             Answer::Series(_, charts, commit) => {
                 self.charts_pending = false;
-                self.charts = charts.clone().into();
+                let run_id = answer.run_id();
+                self.charts.take(&run_id, charts.clone().map(|(own, _)| own));
+                self.system.take(&run_id, charts.clone().map(|(_, machine)| machine));
                 self.commit = commit.clone().map_or(Load::Waiting, Load::from);
             }
-            Answer::Log(_, result) => {
-                self.log_pending = false;
-                if let (true, Some(before), Ok(lines)) = (self.log_back > 0, self.log.ready(), result) {
-                    self.log_back += lines.len().saturating_sub(before.len());
-                }
-                self.log = result.clone().into();
-            }
+            Answer::Lines(..) | Answer::WholeLog(..) => {}
+            Answer::Versions(_, versions) => self.versions = versions.clone().into(),
+            Answer::Log(_, page) => self.log.loaded(page),
+            Answer::Search(_, needle, hits) => self.log.searched(needle, hits, self.log_area(context)),
+            Answer::Code(_, base, diff) => self.code.loaded(*base, diff),
+            Answer::Patch(_, file, patch) => self.code.patch_loaded(file, patch),
         }
     }
 
-    /// Scrolls the pane that the keys act on; `overview` is how many lines that pane has.
-    fn scroll(&mut self, command: Command, body: Rect, overview: usize) {
-        let places = layout::run(body);
+    /// Whether the overview has the charts and the log beside it.
+    pub(super) fn is_composite(&self, context: &Context) -> bool {
+        self.pane == Pane::Overview && layout::run(context.body()).wide
+    }
+
+    /// The area of a pane that has all of the room.
+    pub(super) fn area(context: &Context) -> Rect {
+        layout::split_top(context.body(), 1).1
+    }
+
+    /// Where the log stands.
+    pub(super) fn log_area(&self, context: &Context) -> Rect {
+        if self.is_composite(context) { layout::run(context.body()).log } else { Self::area(context) }
+    }
+
+    fn scroll(&mut self, command: Command, context: &Context) {
+        let Some(run) = self.run(context) else { return };
+        let rows = usize::from(layout::run(context.body()).overview.height.saturating_sub(2));
+        let stops = (overview::line_count(run, self, context) + 1).saturating_sub(rows);
+        self.overview_offset = moved(self.overview_offset, command, rows, stops);
+    }
+
+    /// The charts that the keys act on, if they act on any.
+    fn grid(&mut self) -> Option<&mut ChartGrid> {
         match self.pane {
-            Pane::Overview => {
-                let rows = usize::from(places.overview.height.saturating_sub(2));
-                self.overview_offset = moved(self.overview_offset, command, rows, (overview + 1).saturating_sub(rows));
-            }
-            Pane::Charts => {
-                let charts = self.charts.ready().map_or(0, |charts| charts.charts.len());
-                let grid = layout::grid(places.charts, charts);
-                let stops = (grid.all_rows(charts) + 1).saturating_sub(grid.rows);
-                self.charts_offset = moved(self.charts_offset, command, grid.rows, stops);
-            }
+            Pane::Charts => Some(&mut self.charts),
+            Pane::System => Some(&mut self.system),
+            Pane::Overview | Pane::Log | Pane::Files | Pane::Code => None,
+        }
+    }
+
+    /// What a key asks the pane for; false where it means nothing there.
+    fn pane_command(&mut self, command: Command, context: &Context) -> (bool, Vec<Step>) {
+        let area = Self::area(context);
+        match self.pane {
             Pane::Log => {
-                let rows = usize::from(places.log.height.saturating_sub(2));
-                let lines = self.log_rows(usize::from(places.log.width.saturating_sub(4))).len();
-                // Counted from the end, so up is down.
-                let mirrored = match command {
-                    Command::Up => Command::Down,
-                    Command::Down => Command::Up,
-                    Command::PageUp => Command::PageDown,
-                    Command::PageDown => Command::PageUp,
-                    Command::First => Command::Last,
-                    Command::Last => Command::First,
-                    other => other,
-                };
-                self.log_back = moved(self.log_back, mirrored, rows, (lines + 1).saturating_sub(rows));
+                if matches!(command, Command::Left | Command::Right | Command::Open) {
+                    return (false, Vec::new());
+                }
+                let word = self.log.command(command, area);
+                (true, word.map(Step::word).into_iter().collect())
+            }
+            Pane::Files => (self.files.command(command, area), Vec::new()),
+            Pane::Code => {
+                let Some(run) = self.run(context).cloned() else { return (false, Vec::new()) };
+                (self.code.command(command, &run, area), Vec::new())
+            }
+            Pane::Charts | Pane::System => {
+                if command == Command::Filter {
+                    let steps = self.grid().and_then(|grid| grid.ask_for_chart()).map(Step::Open);
+                    return (true, steps.into_iter().collect());
+                }
+                let area = Self::area(context);
+                (self.grid().is_some_and(|grid| grid.command(command, area)), Vec::new())
+            }
+            Pane::Overview => {
+                let is_scroll = !matches!(command, Command::Left | Command::Right | Command::Open);
+                if is_scroll {
+                    self.scroll(command, context);
+                }
+                (is_scroll, Vec::new())
             }
         }
     }
 
-    /// The log's lines, broken where they are wider than `width`.
-    pub(in crate::tui) fn log_rows(&self, width: usize) -> Vec<&str> {
-        let mut rows = Vec::new();
-        for line in self.log.ready().into_iter().flatten() {
-            let mut rest = line.as_str();
-            loop {
-                let part = text::take(rest, width.max(1));
-                rows.push(part);
-                rest = &rest[part.len()..];
-                // A character wider than the pane would never be taken.
-                if rest.is_empty() || part.is_empty() {
-                    break;
-                }
-            }
+    fn back(&mut self, context: &Context) -> Vec<Step> {
+        // Out of what is looked into first, and out of the view then.
+        let area = Self::area(context);
+        if self.grid().is_some_and(|grid| grid.command(Command::Back, area)) {
+            return Vec::new();
         }
-        rows
+        if self.pane == Pane::Files && self.files.focus == Focus::Preview {
+            self.files.focus = Focus::Tree;
+            return Vec::new();
+        }
+        if self.pane == Pane::Log && self.log.drop_search() {
+            return Vec::new();
+        }
+        vec![Step::Back]
     }
 }
 
 impl ViewState for Detail {
     fn scope(&self) -> Scope {
-        Scope::Run
+        match self.pane {
+            Pane::Log if self.log.input.is_some() => Scope::Typing,
+            Pane::Log => Scope::RunLog,
+            Pane::Files => Scope::RunFiles,
+            Pane::Code => Scope::RunCode,
+            Pane::Charts | Pane::System => Scope::RunCharts,
+            Pane::Overview => Scope::RunText,
+        }
     }
 
     fn command(&mut self, command: Command, context: &Context) -> Vec<Step> {
         match command {
-            Command::Back => return vec![Step::Back],
-            Command::NextPane => self.pane = self.pane.next(),
-            Command::PreviousPane => self.pane = self.pane.previous(),
+            Command::Back => return self.back(context),
+            Command::NextPane => self.pane = self.pane.beside(1),
+            Command::PreviousPane => self.pane = self.pane.beside(-1),
+            Command::ShowOverview => self.pane = Pane::Overview,
+            Command::ShowCharts => self.pane = Pane::Charts,
+            Command::ShowLog => self.pane = Pane::Log,
+            Command::ShowFiles => self.pane = Pane::Files,
+            Command::ShowSystem => self.pane = Pane::System,
+            Command::ShowCode => self.pane = Pane::Code,
             Command::NextRun => return vec![Step::Neighbour(Command::Down)],
             Command::PreviousRun => return vec![Step::Neighbour(Command::Up)],
             Command::Mark => return self.run_id.map(Step::Mark).into_iter().collect(),
@@ -236,39 +283,107 @@ impl ViewState for Detail {
                 let commit = self.run(context).and_then(|run| run.commit);
                 return commit.map(|commit| Step::copy(commit.to_string())).into_iter().collect();
             }
+            Command::Edit => {
+                let request = match self.pane {
+                    Pane::Files => self.files.edit(Self::area(context)).map(Effect::Files),
+                    _ => self.run_id.map(Request::WholeLog).map(Effect::Run),
+                };
+                return request.map(Step::Do).into_iter().collect();
+            }
             Command::ShowCommit => return self.run(context).map(show_commit).into_iter().collect(),
             Command::Note => return self.run(context).map(ask_for_note).into_iter().collect(),
             _ => {
-                let Some(run) = self.run(context) else { return Vec::new() };
-                let overview = overview::line_count(run, self, context);
-                self.scroll(command, context.body(), overview);
+                let (is_done, steps) = self.pane_command(command, context);
+                match command {
+                    _ if is_done => {}
+                    Command::Left => self.pane = self.pane.beside(-1),
+                    Command::Right => self.pane = self.pane.beside(1),
+                    _ => {}
+                }
+                return steps;
             }
         }
         Vec::new()
     }
 
-    fn mouse(&mut self, mouse: Mouse, context: &Context) -> Vec<Step> {
-        let places = layout::run(context.body());
-        let areas = [(Pane::Overview, places.overview), (Pane::Charts, places.charts), (Pane::Log, places.log)];
-        if let Some((pane, _)) = areas.into_iter().find(|(_, area)| places.wide && mouse.is_in(*area)) {
-            self.pane = pane;
-        }
-        match mouse.kind {
-            MouseKind::WheelUp => self.command(Command::Up, context),
-            MouseKind::WheelDown => self.command(Command::Down, context),
-            _ => Vec::new(),
-        }
+    fn type_character(&mut self, character: char, _context: &Context) -> Vec<Step> {
+        self.log.input.iter_mut().for_each(|input| input.insert(character));
+        Vec::new()
     }
 
-    fn given(&mut self, purpose: &Purpose, given: Given, _context: &Context) -> Vec<Step> {
+    fn mouse(&mut self, mouse: Mouse, context: &Context) -> Vec<Step> {
+        let is_press = matches!(mouse.kind, MouseKind::Press | MouseKind::DoublePress);
+        if let Some(pane) = panes::pane_at(&mouse, context).filter(|_| is_press) {
+            self.pane = pane;
+            return Vec::new();
+        }
+        let places = layout::run(context.body());
+        if self.is_composite(context) && is_press {
+            let beside = [(Pane::Charts, places.charts), (Pane::Log, places.log)];
+            self.pane = beside.into_iter().find(|(_, area)| mouse.is_in(*area)).map_or(self.pane, |(pane, _)| pane);
+            return Vec::new();
+        }
+        let area = Self::area(context);
+        if self.grid().is_some_and(|grid| grid.mouse(&mouse, area)) {
+            return Vec::new();
+        }
+        match self.pane {
+            Pane::Files => self.files.mouse(mouse, area),
+            Pane::Code => {
+                let run = self.run(context).cloned();
+                run.into_iter().for_each(|run| self.code.mouse(mouse, &run, area));
+            }
+            Pane::Overview | Pane::Charts | Pane::Log | Pane::System => {
+                let command = match mouse.kind {
+                    MouseKind::WheelUp => Command::Up,
+                    MouseKind::WheelDown => Command::Down,
+                    _ => return Vec::new(),
+                };
+                let is_log = self.is_composite(context) && mouse.is_in(places.log);
+                for _ in 0..3 {
+                    match is_log {
+                        true => _ = self.log.command(command, places.log),
+                        false => _ = self.pane_command(command, context),
+                    }
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn given(&mut self, purpose: &Purpose, given: Given, context: &Context) -> Vec<Step> {
+        if let (Purpose::Chart, Given::Chosen(titles)) = (purpose, &given) {
+            let area = Self::area(context);
+            self.grid().into_iter().for_each(|grid| titles.iter().for_each(|title| grid.choose(title, area)));
+            return Vec::new();
+        }
         noted(purpose, given)
     }
 
+    fn settle(&mut self, context: &Context) {
+        let area = Self::area(context);
+        if let Some(run) = self.run(context) {
+            self.files.show(roots(run));
+        }
+        self.files.settle(area);
+        self.code.settle(area);
+    }
+
     fn wanted(&mut self, context: &Context) -> Vec<Effect> {
-        let mut effects: Vec<Effect> = self.wanted_series(context).into_iter().collect();
-        let Some(run) = self.run(context) else { return effects };
-        if self.wants_log(stamp(run), context.now) {
-            effects.push(Effect::Run(Request::Log(run.id)));
+        let mut effects = self.wanted_charts(context);
+        let Some(run) = self.run(context).cloned() else { return effects };
+        let area = Self::area(context);
+        if !std::mem::replace(&mut self.versions_asked, true) {
+            effects.push(Effect::Run(Request::Versions(run.id)));
+        }
+        if self.pane == Pane::Log || self.is_composite(context) {
+            let requests = self.log.wanted(run.id, run.status, context.now, self.log_area(context));
+            effects.extend(requests.into_iter().map(Effect::Run));
+        }
+        match self.pane {
+            Pane::Files => effects.extend(self.files.wanted(area).into_iter().map(Effect::Files)),
+            Pane::Code => effects.extend(self.code.wanted(&run).into_iter().map(Effect::Run)),
+            Pane::Overview | Pane::Charts | Pane::Log | Pane::System => {}
         }
         effects
     }
@@ -280,8 +395,7 @@ impl ViewState for Detail {
             self.charts_asked = None;
             effects.push(Effect::Cancel(SERIES));
         }
-        if std::mem::take(&mut self.log_pending) {
-            self.log_asked = None;
+        if self.log.forget_asked() {
             effects.push(Effect::Cancel(LOG));
         }
         effects
@@ -294,6 +408,29 @@ impl ViewState for Detail {
     fn draw(&self, context: &Context, theme: &Theme, _area: Rect, buffer: &mut Buffer) {
         panes::draw(self, context, theme, buffer);
     }
+}
+
+impl Detail {
+    /// Takes what the files were asked for.
+    pub(in crate::tui) fn files_loaded(&mut self, answer: &files::Answer) {
+        self.files.loaded(answer);
+    }
+}
+
+/// The artifacts of a run: what it made, then what it read.
+fn roots(run: &Run) -> Vec<Root> {
+    let outputs = run.outputs.iter().map(|output| {
+        let files = words::count(output.files, "file");
+        let what = format!("{}, {files}", output.artifact_type);
+        Root { name: output.name.clone(), what, id: output.id, bytes: Some(output.bytes) }
+    });
+    let input = |input: &crate::run::RunInput| Root {
+        name: input.path.to_string(),
+        what: "input".to_owned(),
+        id: input.id,
+        bytes: None,
+    };
+    outputs.chain(run.inputs.iter().map(input)).collect()
 }
 
 /// Asks for a note on a run.

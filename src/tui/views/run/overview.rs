@@ -125,6 +125,14 @@ impl Sheet<'_> {
 fn lines(run: &Run, detail: &Detail, width: usize, theme: &Theme, now: Timestamp) -> Vec<Line<'static>> {
     let mut sheet = Sheet { lines: Vec::new(), width, theme };
     status(run, &mut sheet, now);
+    match &detail.versions {
+        Load::Ready(versions) => versions.iter().for_each(|version| sheet.field("registered", version, theme.best)),
+        Load::Failed(problem) => sheet.field("registered", problem, theme.bad),
+        Load::Waiting => {}
+    }
+    if let Some(note) = &run.note {
+        sheet.field("note", note, theme.text);
+    }
     code(run, detail, &mut sheet);
     metrics(run, &mut sheet);
     sheet.pairs("Parameters", run.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -142,11 +150,10 @@ fn lines(run: &Run, detail: &Detail, width: usize, theme: &Theme, now: Timestamp
             sheet.lines.push(artifact(output.name.clone(), &output.id.short(), what, width, theme));
         }
     }
+    datasets(run, &mut sheet);
     how(run, &mut sheet);
     sheet.pairs("Tags", run.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    // `memory_bytes = 25276518400` tells nobody anything.
-    let environment: Vec<(&str, String)> = run.environment.iter().map(|(name, value)| readable(name, value)).collect();
-    sheet.pairs("Environment", environment.iter().map(|(name, value)| (*name, value.as_str())));
+    environment(run, &mut sheet);
     sheet.lines
 }
 
@@ -174,6 +181,40 @@ fn status(run: &Run, sheet: &mut Sheet<'_>, now: Timestamp) {
     sheet.field("time", &took, theme.text);
 }
 
+/// Data that is not tracked here, as the command described it.
+fn datasets(run: &Run, sheet: &mut Sheet<'_>) {
+    if run.datasets.is_empty() {
+        return;
+    }
+    sheet.heading("Data sets");
+    for dataset in &run.datasets {
+        let what = format!("{} {}", dataset.source_type, dataset.source);
+        sheet.field(&dataset.name, &what, sheet.theme.text);
+    }
+}
+
+/// The machine, then the versions of programs, then what else is known.
+fn environment(run: &Run, sheet: &mut Sheet<'_>) {
+    const MACHINE: [&str; 10] =
+        ["cpu", "cores", "memory_bytes", "gpu", "gpu_driver", "os", "kernel", "architecture", "container", "hostname"];
+    const VERSIONS: [&str; 5] = ["git_ml", "libtorch", "python", "python_path", "cuda"];
+    // A list of packages, one a line, is a section of its own.
+    const PACKAGES: &str = "python_packages";
+    let known = |names: &[&'static str]| -> Vec<(&str, String)> {
+        let known = names.iter().filter_map(|name| run.environment.get_key_value(*name));
+        known.map(|(name, value)| readable(name, value)).collect()
+    };
+    let is_other = |name: &str| !MACHINE.contains(&name) && !VERSIONS.contains(&name) && name != PACKAGES;
+    let others = run.environment.iter().filter(|(name, _)| is_other(name));
+    let others: Vec<(&str, String)> = others.map(|(name, value)| readable(name, value)).collect();
+    for (heading, pairs) in [("Machine", known(&MACHINE)), ("Versions", known(&VERSIONS)), ("Environment", others)] {
+        sheet.pairs(heading, pairs.iter().map(|(name, value)| (*name, value.as_str())));
+    }
+    if let Some(packages) = run.environment.get(PACKAGES) {
+        sheet.pairs("Python packages", packages.lines().map(|line| line.split_once("==").unwrap_or((line, ""))));
+    }
+}
+
 fn readable<'a>(name: &'a str, value: &str) -> (&'a str, String) {
     match (name.strip_suffix("_bytes"), value.parse()) {
         (Some(name), Ok(bytes)) => (name, words::size(bytes)),
@@ -190,6 +231,9 @@ fn how(run: &Run, sheet: &mut Sheet<'_>) {
     }
     if !run.command.is_empty() {
         sheet.field("command", &run.command.join(" "), theme.text);
+    }
+    if let Some(folder) = &run.folder {
+        sheet.field("in", folder.as_str(), theme.text);
     }
     if let Some(seed) = run.seed {
         sheet.field("seed", &seed.to_string(), theme.text);
@@ -209,6 +253,11 @@ fn code(run: &Run, detail: &Detail, sheet: &mut Sheet<'_>) {
     }
     if let Some(snapshot) = run.snapshot.filter(|_| run.dirty) {
         let words = format!("dirty, kept as {}", snapshot.short());
+        sheet.field("", &words, theme.warn);
+    }
+    let untracked = run.left_out.untracked.len() as u64 + run.left_out.more;
+    if untracked > 0 {
+        let words = format!("without {} that git does not track", words::count(untracked, "file"));
         sheet.field("", &words, theme.warn);
     }
 }

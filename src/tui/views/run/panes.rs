@@ -1,83 +1,98 @@
-//! One run: what is recorded of it, its charts and its log.
+//! How one run is drawn: its name, the panes' names, and the pane that has the keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::run::{Run, RunStatus};
+use crate::run::Run;
+use crate::tui::context::Context;
+use crate::tui::mouse::Mouse;
+use crate::tui::parts::{self, message};
+use crate::tui::theme::Theme;
+use crate::tui::views::runs::columns;
+use crate::tui::{files, layout, text};
 use crate::words;
 
-use super::super::super::context::{Context, Load};
-use super::super::super::parts::{self, message};
-use super::super::super::theme::Theme;
-use super::super::super::{layout, text};
-use super::super::runs::columns;
 use super::detail::{Detail, Pane};
-use super::{charts, overview};
+use super::overview;
+
+/// Spaces behind the name of a pane.
+const GAP: usize = 2;
 
 /// Draws the open run.
 pub(super) fn draw(detail: &Detail, context: &Context, theme: &Theme, buffer: &mut Buffer) {
     let places = layout::run(context.body());
+    let area = Detail::area(context);
     let Some(run) = detail.run(context) else {
         let is_gone = detail.run_id.is_some_and(|run_id| context.records.is_gone(&run_id));
         let words = if is_gone { "This run is not here any more. Esc goes back." } else { "Loading the run …" };
-        return message(words, theme.dim, places.overview, buffer);
+        return message(words, theme.dim, area, buffer);
     };
-    title(detail, run, context, places.wide, theme, places.title, buffer);
-    for pane in Pane::ALL {
-        let active = detail.pane == pane;
-        if !places.wide && !active {
-            continue;
-        }
-        match pane {
-            Pane::Overview => {
-                overview::draw_pane(detail, run, ("Overview", active), context, theme, places.overview, buffer);
+    title(detail, run, context, theme, places.title, buffer);
+    match detail.pane {
+        Pane::Overview => {
+            overview::draw_pane(detail, run, ("Overview", true), context, theme, places.overview, buffer);
+            if places.wide {
+                detail.charts.draw(places.charts, false, theme, buffer);
+                detail.log.draw(run.status, false, theme, places.log, buffer);
             }
-            Pane::Charts => charts::draw(detail, active, theme, places.charts, buffer),
-            Pane::Log => log(detail, run, places.log, active, theme, buffer),
         }
+        Pane::Charts => detail.charts.draw(area, true, theme, buffer),
+        Pane::Log => detail.log.draw(run.status, true, theme, area, buffer),
+        Pane::Files if detail.files.is_empty() => {
+            let title = Line::styled("Files", theme.strong);
+            let inner = parts::panel(title, Line::default(), true, theme, area, buffer);
+            message("This run read and made no artifacts.", theme.dim, inner, buffer);
+        }
+        Pane::Files => files::draw(&detail.files, "Files", true, theme, area, buffer),
+        Pane::System => detail.system.draw(area, true, theme, buffer),
+        Pane::Code => detail.code.draw(run, theme, area, buffer),
     }
+}
+
+/// The pane whose name the mouse is on.
+pub(super) fn pane_at(mouse: &Mouse, context: &Context) -> Option<Pane> {
+    let title = layout::run(context.body()).title;
+    mouse.row_in(title)?;
+    let mut x = usize::from(title.right()).checked_sub(names_width())?;
+    for pane in Pane::ALL {
+        let width = text::width(pane.title());
+        if (x..x + width).contains(&usize::from(mouse.column)) {
+            return Some(pane);
+        }
+        x += width + GAP;
+    }
+    None
+}
+
+fn names_width() -> usize {
+    Pane::ALL.iter().map(|pane| text::width(pane.title()) + GAP).sum()
 }
 
 /// The run's name and status, and the panes.
-fn title(detail: &Detail, run: &Run, context: &Context, wide: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn title(detail: &Detail, run: &Run, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let style = theme.status(run.status);
-    let panes = Pane::ALL.into_iter().flat_map(|pane| {
+    let names = Pane::ALL.into_iter().flat_map(|pane| {
         let style = if detail.pane == pane { theme.tab } else { theme.dim };
-        [Span::styled(pane.title(), style), Span::raw("  ")]
+        [Span::styled(pane.title(), style), Span::raw(" ".repeat(GAP))]
     });
-    let right = if wide { Line::default() } else { Line::from_iter(panes) };
-    let status = format!("{} {}", parts::mark(run.status, context.now), run.status.as_str());
-    let time = words::duration(columns::seconds(run, context.now));
-    let room = usize::from(area.width).saturating_sub(right.width() + status.len() + time.len() + 8);
+    let right = Line::from_iter(names);
+    let room = usize::from(area.width).saturating_sub(right.width() + 2);
+    let status = format!("  {} {}", parts::mark(run.status, context.now), run.status.as_str());
+    let time = format!("  {}", words::duration(columns::seconds(run, context.now)));
+    // The name needs the room most; the time goes first, then the word of the status.
+    let name_width = text::width(&run.name).min(20);
+    let mark = format!(" {}", parts::mark(run.status, context.now));
+    let (status, time) = match room {
+        room if name_width + text::width(&status) + text::width(&time) <= room => (status, time),
+        room if name_width + text::width(&status) <= room => (status, String::new()),
+        _ => (mark, String::new()),
+    };
+    let name = text::shorten(&run.name, room.saturating_sub(text::width(&status) + text::width(&time)));
     let left = Line::from(vec![
-        Span::styled(format!(" {}", text::shorten(&run.name, room)), theme.strong),
-        Span::styled(format!("  {status}"), style),
-        Span::styled(format!("  {time}"), theme.dim),
+        Span::styled(format!(" {name}"), theme.strong),
+        Span::styled(status, style),
+        Span::styled(time, theme.dim),
     ]);
     parts::ends(left, right, area, buffer);
-}
-
-fn log(detail: &Detail, run: &Run, area: Rect, active: bool, theme: &Theme, buffer: &mut Buffer) {
-    let rows_seen = usize::from(area.height.saturating_sub(2));
-    let rows = detail.log_rows(usize::from(area.width.saturating_sub(4)));
-    let back = detail.log_back.min(rows.len().saturating_sub(rows_seen));
-    let first = rows.len().saturating_sub(rows_seen + back);
-    let place = match (back, run.status) {
-        (0, RunStatus::Running) => "following".to_owned(),
-        (0, _) => String::new(),
-        (back, _) => format!("{} below", words::count(back as u64, "line")),
-    };
-    let right = Line::styled(place, theme.dim);
-    let inner = parts::panel(Line::styled("Log", theme.strong), right, active, theme, area, buffer);
-    match &detail.log {
-        Load::Waiting => return message("Loading the log …", theme.dim, inner, buffer),
-        Load::Failed(problem) => return message(problem, theme.bad, inner, buffer),
-        Load::Ready(lines) if lines.is_empty() => return message("Nothing was written.", theme.dim, inner, buffer),
-        Load::Ready(_) => {}
-    }
-    for (row, y) in rows.iter().skip(first).zip(inner.y..inner.bottom()) {
-        buffer.set_stringn(inner.x + 1, y, row, usize::from(inner.width.saturating_sub(2)), theme.text);
-    }
-    parts::scrollbar(first, rows_seen, rows.len(), theme, area, buffer);
 }

@@ -673,7 +673,7 @@ impl ViewState for RunsView {
         effects.extend(self.wanted_names());
         if let (Some(_), Some(run_id)) = (self.layout(context).preview, self.selected_row().map(|row| row.id())) {
             self.preview.show(run_id);
-            effects.extend(self.preview.wanted_series(context));
+            effects.extend(self.preview.wanted_charts(context));
         }
         effects
     }

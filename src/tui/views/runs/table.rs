@@ -187,5 +187,5 @@ fn cell(view: &RunsView, column: &Column, row: &Row<'_>, context: &Context, them
 fn preview(view: &RunsView, run: &Run, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let (left, right) = split_left(area, (area.width * 3 / 10).clamp(44, 64));
     run::draw_overview(&view.preview, run, run.name.as_str(), context, theme, left, buffer);
-    run::draw_charts(&view.preview, false, theme, right, buffer);
+    view.preview.charts.draw(right, false, theme, buffer);
 }
