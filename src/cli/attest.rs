@@ -26,9 +26,6 @@ pub(crate) struct Args {
     /// Sign with the key in this file: an SSH key, or a P-256 or P-384 key in PEM
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
-    /// Sign with SSH, also where the file holds an elliptic-curve key in PEM
-    #[arg(long)]
-    ssh: bool,
     /// Write the attestation to a file too
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     output: Option<PathBuf>,
@@ -42,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let repository = &workspace.repository;
     let store = runs::open(context, &workspace)?;
     let run = runs::find(&workspace, &store, &args.run)?;
-    let signer = signer(context, repository, args.key.as_deref(), args.ssh)?;
+    let signer = signer(context, repository, args.key.as_deref())?;
     let source = source(&workspace)?;
     let (now, bar) = (Timestamp::now(), Bar::new(context));
     let (place, is_new) = attest(&workspace, &signer, &run, source.as_deref(), now, &bar)?;

@@ -679,7 +679,7 @@ fn sign_hint(error: &SignError) -> Option<String> {
             shell_word(&path.display().to_string())
         )),
         SignError::NoProgram { .. } => Some("install OpenSSH's client, or check gpg.ssh.program".to_owned()),
-        SignError::NotSigned { .. } => Some("`ssh-add -l` lists the keys that the agent has".to_owned()),
+        SignError::NotSigned { .. } => Some("`ssh-add -l` lists the keys that the agent has; the file of a private key wants `chmod 600`".to_owned()),
         SignError::NotSignable { .. } => Some("an SSH key signs it in another form: `git ml sign` without --key".to_owned()),
         SignError::NotStored { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
         SignError::Untrustworthy { key, .. } => Some(format!("correct the file, or `git config {key} FILE`")),

@@ -9,8 +9,8 @@ use crate::files::{self, Durability};
 use crate::git::Repository;
 use crate::registry::{Registry, Resolved};
 use crate::sign::{
-    Depth, Form, KeyFile, Ledger, Outcome, Place, STATEMENT_SUFFIX, SignError, Signature, Signer, Statement, Subject,
-    Target, Trust, Verdict, attach, check, check_content, read_signature, sign_model, sign_statement,
+    Depth, Form, Ledger, Outcome, Place, STATEMENT_SUFFIX, SignError, Signature, Signer, Statement, Subject, Target,
+    Trust, Verdict, attach, check, check_content, read_signature, sign_model, sign_statement,
 };
 use crate::track::Workspace;
 use crate::words::printable;
@@ -32,9 +32,6 @@ pub(crate) struct Args {
     /// Sign with the key in this file: an SSH key, or a P-256 or P-384 key in PEM
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
-    /// Sign with SSH, also where the file holds an elliptic-curve key in PEM
-    #[arg(long)]
-    ssh: bool,
     /// Write the signature to a file too, for whoever checks it without git ml
     ///
     /// An SSH signature gets two files beside it: FILE.statement, which is what was signed, and FILE.manifest, the list of
@@ -42,20 +39,20 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     output: Option<PathBuf>,
     /// Keep a signature that was made elsewhere, such as with model_signing, instead of making one
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["key", "ssh"])]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key")]
     attach: Option<PathBuf>,
     /// Check a signature in a file against the target, instead of signing; exit code 3 where it does not count
     ///
     /// Such as one that model_signing made. With an SSH signature its statement has to stand beside it, in
     /// FILE.statement.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
-          conflicts_with_all = ["key", "ssh", "output", "attach"])]
+          conflicts_with_all = ["key", "output", "attach"])]
     check: Option<PathBuf>,
     /// Say who signed it, and whether you trust them, instead of signing
-    #[arg(long, conflicts_with_all = ["key", "ssh", "output", "attach", "check"])]
+    #[arg(long, conflicts_with_all = ["key", "output", "attach", "check"])]
     list: bool,
     /// With --list or --check: hash all files again, also where a signature names the artifact
-    #[arg(long, conflicts_with_all = ["key", "ssh", "output", "attach"])]
+    #[arg(long, conflicts_with_all = ["key", "output", "attach"])]
     deep: bool,
     /// Print JSON
     #[arg(long)]
@@ -81,7 +78,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let (place, is_new) = match &args.attach {
         Some(file) => attach(&workspace, &target, &context.folder.join(file), &bar)?,
         None => {
-            let signer = signer(context, &workspace.repository, args.key.as_deref(), args.ssh)?;
+            let signer = signer(context, &workspace.repository, args.key.as_deref())?;
             match signer.is_ssh() {
                 true => sign_statement(&workspace, &signer, &target, Timestamp::now())?,
                 false => sign_model(&workspace, &signer, &target, &bar)?,
@@ -111,15 +108,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 }
 
 /// The key to sign with.
-pub(super) fn signer(
-    context: &Context,
-    repository: &Repository,
-    key: Option<&Path>,
-    is_ssh: bool,
-) -> Result<Signer, Failure> {
+pub(super) fn signer(context: &Context, repository: &Repository, key: Option<&Path>) -> Result<Signer, Failure> {
     let path = key.map(|key| context.folder.join(key));
-    let file = path.as_deref().map(|path| if is_ssh { KeyFile::Ssh(path) } else { KeyFile::Any(path) });
-    Ok(Signer::find(repository, file)?)
+    Ok(Signer::find(repository, path.as_deref())?)
 }
 
 /// How to trust whoever signed.

@@ -28,7 +28,7 @@ pub use content::{FileDigests, file_digests};
 pub use ledger::{Form, Ledger, Misplaced, Place, SIGNATURES_REF, Signature, Subject, signatures_of};
 pub use model::sign_model;
 pub use provenance::{attest, python_package, source_uri};
-pub use signer::{KeyFile, Signer};
+pub use signer::Signer;
 pub use statement::{Statement, sign_statement};
 pub use trust::{SSH_NAMESPACE, Trust, TrustedKey};
 
@@ -89,7 +89,7 @@ pub enum SignError {
     NotSigned {
         /// As git's configuration names it.
         program: String,
-        /// The last line of what it said.
+        /// The line of what it said that says why.
         message: String,
     },
     /// Something that cannot be signed in this form.

@@ -16,15 +16,6 @@ use crate::track::Workspace;
 /// Bytes that the file of a key may have.
 const MAX_KEY: u64 = 64 << 10;
 
-/// A file that somebody names as their key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyFile<'p> {
-    /// An SSH key, private or public.
-    Ssh(&'p Path),
-    /// Whatever it holds: an SSH key, or an elliptic-curve key in PEM.
-    Any(&'p Path),
-}
-
 /// Somebody's key.
 pub struct Signer {
     key: Key,
@@ -43,13 +34,12 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The key in a file, or the one that git signs commits with: an SSH key, with `gpg.format` set to `ssh`.
-    pub fn find(repository: &Repository, file: Option<KeyFile<'_>>) -> Result<Self, SignError> {
+    /// The key in a file, an SSH key or an elliptic-curve key in PEM; or the SSH key that git signs commits with.
+    pub fn find(repository: &Repository, file: Option<&Path>) -> Result<Self, SignError> {
         let program = ssh_program(repository)?;
         let key = match file {
             None => Key::Ssh(of_git(repository)?),
-            Some(KeyFile::Ssh(path)) => Key::Ssh(SshKey::File(path.to_path_buf())),
-            Some(KeyFile::Any(path)) => read_key(path)?,
+            Some(path) => read_key(path)?,
         };
         Ok(Self { key, program })
     }

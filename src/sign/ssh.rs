@@ -52,7 +52,7 @@ pub(super) fn sign(program: &str, key: &SshKey, scratch: &Path, message: &[u8]) 
     files::remove_file(&place)?;
     match signature {
         Ok(signature) if output.status.success() && signature.starts_with(ARMOUR_START) => Ok(signature),
-        _ => Err(SignError::NotSigned { program: program.to_owned(), message: last_line(&output.stderr) }),
+        _ => Err(SignError::NotSigned { program: program.to_owned(), message: reason(&output.stderr) }),
     }
 }
 
@@ -147,7 +147,10 @@ fn no_program(program: &str, source: io::Error) -> SignError {
     SignError::NoProgram { program: program.to_owned(), source }
 }
 
-fn last_line(stderr: &[u8]) -> String {
+/// The line of stderr that says why: of keys that others may read, OpenSSH says so first and then that it has none.
+fn reason(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing").to_owned()
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let open = lines.clone().find(|line| line.starts_with("Permissions "));
+    open.or(lines.next_back()).unwrap_or("it said nothing").to_owned()
 }

@@ -349,6 +349,9 @@ fn a_key_that_cannot_sign_is_refused_with_a_way_out() {
         let told = desk.sign(&["model", "--key", path.to_str().unwrap()]).one_line_error();
         assert!(told.stderr().contains(words), "{key}: {told}");
     }
+    desk.shell("cp id open && cp id.pub open.pub && chmod 644 open").success();
+    let told = desk.sign(&["model", "--key", desk.home("open").to_str().unwrap()]).one_line_error();
+    assert!(told.stderr().contains("are too open") && told.stderr().contains("chmod 600"), "{told}");
     // As the hint has it: the key is opened for one command and never on the disk.
     let line = "git ml sign ../repo/model --key <(openssl pkey -in ~/locked.pem -passin pass:secret)";
     desk.sandbox.shell(&format!("cd ~/../repo && bash -c '{}'", line.replace("../repo/", ""))).success();
@@ -688,7 +691,17 @@ fn a_signature_keeps_nothing_from_garbage_collection_and_outlives_it() {
 
 #[test]
 fn a_version_is_exported_as_a_bill_of_materials() {
-    let desk = Desk::new();
+    let mut desk = Desk::new();
+    // An environment of Python's that is active.
+    for package in ["numpy-1.26.4", "torch-2.13.0+cpu"] {
+        let place = format!("venv/lib/python3.11/site-packages/{package}.dist-info");
+        fs::create_dir_all(desk.home(&place)).unwrap();
+    }
+    fs::create_dir_all(desk.home("venv/bin")).unwrap();
+    fs::write(desk.home("venv/bin/python"), "").unwrap();
+    fs::write(desk.home("venv/pyvenv.cfg"), "version = 3.11.2\n").unwrap();
+    let venv = desk.home("venv").to_str().unwrap().to_owned();
+    desk.sandbox.set_env("VIRTUAL_ENV", venv);
     desk.sandbox.git(&["remote", "add", "origin", "git@example.com:team/repo.git"]).success();
     desk.train();
     desk.sandbox.git_ml(&["export", "sbom", "digits@v1", "-o", "../bom.json"]).success();
@@ -711,6 +724,9 @@ fn a_version_is_exported_as_a_bill_of_materials() {
     assert_eq!(model["externalReferences"], json!([reference]));
     let sha = desk.sandbox.shell("sha256sum < out/w.bin").success().stdout();
     assert_eq!(model["components"][1]["hashes"][0]["content"], sha.split(' ').next().unwrap());
+
+    let packages: Vec<&Value> = bill["components"].as_array().unwrap().iter().map(|one| &one["purl"]).collect();
+    assert_eq!(packages[1..], ["pkg:pypi/numpy@1.26.4", "pkg:pypi/torch@2.13.0%2Bcpu"], "{packages:?}");
 
     let Some(python) = peers() else { return };
     let script = "import sys\nfrom cyclonedx.validation.json import JsonStrictValidator\n\
