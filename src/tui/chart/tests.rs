@@ -9,6 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Color;
 
 use crate::id::RunId;
 use crate::run::{Point, Series};
@@ -423,4 +424,26 @@ fn what_the_host_shows_as_usual_goes_without_saying() {
     assert_eq!((grid.status(), grid.drawn.axis), (None, Axis::Elapsed));
     keys(&mut grid, MEDIUM, &[Command::ChartLogY]);
     assert_eq!(grid.status().as_deref(), Some("linear y"));
+}
+
+#[test]
+fn behind_a_smoothed_line_the_line_itself_is_drawn_faint() {
+    let mut grid = ChartGrid::default();
+    grid.show(vec![run(0)]);
+    let spiked = points(400, |step| if step == 200.0 { 10.0 } else { 1.0 });
+    grid.take(&run_id(0), Ok(tracks(BTreeMap::from([("loss".to_owned(), spiked)]))));
+    grid.settings.smoothing = 99;
+    settle(&mut grid);
+    let plot = grid.plot(0, MEDIUM).unwrap();
+    let shown = buffer(&grid, MEDIUM, ColorDepth::True);
+    let column = plot.column(grid.scale_x(&grid.charts[0]).unwrap().place(200.0));
+    let theme = Theme::new(ColorDepth::True, Background::Dark);
+    let drawn: Vec<Color> = (plot.lines.y..plot.lines.bottom())
+        .map(|row| &shown[(column, row)])
+        .filter(|cell| cell.symbol() != " ")
+        .map(|cell| cell.fg)
+        .collect();
+    let front = theme.lines[0].fg.unwrap();
+    assert!(drawn.len() > 10, "the spike reaches from the bottom to the top: {drawn:?}");
+    assert_eq!(drawn.iter().filter(|color| **color == front).count(), 1, "and the smoothed line lies on it once");
 }

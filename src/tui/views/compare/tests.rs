@@ -144,6 +144,20 @@ fn every_key_of_the_charts_does_something() {
 }
 
 #[test]
+fn a_live_run_is_read_again_when_it_has_more_points() {
+    let mut desk = Desk::new(MEDIUM);
+    desk.keys(&[key(' '), key(' '), key('c'), TAB]);
+    let live = desk.app.context.marks.runs()[0];
+    let before = desk.app.views.compare.charts.charts.len();
+    desk.source.runs[0].metrics.get_mut("val_loss").unwrap().count += 1;
+    let effects = desk.refreshed(600);
+    assert!(effects.contains(&Effect::Compare(Request::Series(live))), "{effects:?}");
+    // What is there stays while it is read.
+    assert_eq!(desk.app.views.compare.charts.charts.len(), before);
+    assert!(!picture(&desk).contains("Loading"));
+}
+
+#[test]
 fn a_chart_is_found_by_its_name() {
     let mut desk = desk(MEDIUM, 1);
     desk.keys(&[key('/')]);
