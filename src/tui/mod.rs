@@ -5,7 +5,6 @@
 
 mod app;
 mod bindings;
-mod braille;
 mod chart;
 mod content;
 mod context;

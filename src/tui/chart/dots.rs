@@ -2,7 +2,7 @@
 
 /// The dots of one plot; each character remembers which line drew in it last.
 #[derive(Debug, Clone)]
-pub(super) struct Dots {
+pub(in crate::tui) struct Dots {
     columns: usize,
     rows: usize,
     cells: Vec<(u8, usize)>,
@@ -13,22 +13,22 @@ const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x8
 
 impl Dots {
     /// An empty grid of so many characters.
-    pub(super) fn new(columns: usize, rows: usize) -> Self {
+    pub(in crate::tui) fn new(columns: usize, rows: usize) -> Self {
         Self { columns, rows, cells: vec![(0, 0); columns * rows] }
     }
 
     /// Dots across.
-    pub(super) fn width(&self) -> usize {
+    pub(in crate::tui) fn width(&self) -> usize {
         self.columns * 2
     }
 
     /// Dots down.
-    pub(super) fn height(&self) -> usize {
+    pub(in crate::tui) fn height(&self) -> usize {
         self.rows * 4
     }
 
     /// Draws a dot.
-    pub(super) fn set(&mut self, x: usize, y: usize, line: usize) {
+    pub(in crate::tui) fn set(&mut self, x: usize, y: usize, line: usize) {
         if x < self.width() && y < self.height() {
             let cell = &mut self.cells[y / 4 * self.columns + x / 2];
             *cell = (cell.0 | BITS[y % 4][x % 2], line);
@@ -43,7 +43,7 @@ impl Dots {
 
     /// Draws what of a straight line between two places lies in the grid; places are counted in dots, and may be
     /// anywhere.
-    pub(super) fn stroke(&mut self, from: (f64, f64), to: (f64, f64), line: usize) {
+    pub(in crate::tui) fn stroke(&mut self, from: (f64, f64), to: (f64, f64), line: usize) {
         if self.cells.is_empty() {
             return;
         }
@@ -75,7 +75,7 @@ impl Dots {
     }
 
     /// The character at a place and the line that drew in it last; none where nothing was drawn.
-    pub(super) fn character(&self, column: usize, row: usize) -> Option<(char, usize)> {
+    pub(in crate::tui) fn character(&self, column: usize, row: usize) -> Option<(char, usize)> {
         let (bits, line) = *self.cells.get(row * self.columns + column)?;
         (bits != 0).then(|| (char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' '), line))
     }

@@ -20,6 +20,8 @@ mod tests;
 mod tracks;
 mod window;
 
+pub(in crate::tui) use dots::Dots;
 pub(in crate::tui) use grid::{ChartGrid, ChartRun, ChartSettings};
 pub(in crate::tui) use line::{Axis, LineJob, MadeLines, make_lines};
+pub(in crate::tui) use scale::{Form, Scale, Unit};
 pub(in crate::tui) use tracks::{ChartGroup, Tracks, tracks};

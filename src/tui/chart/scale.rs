@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// How places along an axis grow with the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::tui) enum Form {
     /// In proportion.
     Linear,
     /// With the logarithm; values that are not above 0 have no place.
@@ -13,7 +13,7 @@ pub(super) enum Form {
 
 /// What the numbers of an axis are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(in crate::tui) enum Unit {
     /// Plain numbers.
     Number,
     /// Seconds.
@@ -24,7 +24,7 @@ pub(super) enum Unit {
 
 /// A stretch of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scale {
+pub(in crate::tui) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) form: Form,
@@ -32,14 +32,14 @@ pub(super) struct Scale {
 
 /// A value that is named on an axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
-    pub(super) value: f64,
-    pub(super) label: String,
+pub(in crate::tui) struct Tick {
+    pub(in crate::tui) value: f64,
+    pub(in crate::tui) label: String,
 }
 
 impl Scale {
     /// A scale from `low` to `high`, or around them where they are one value.
-    pub(super) fn new(low: f64, high: f64, form: Form) -> Self {
+    pub(in crate::tui) fn new(low: f64, high: f64, form: Form) -> Self {
         let (mut low, mut high) = (low.min(high), high.max(low));
         if form == Form::Log {
             low = low.max(f64::MIN_POSITIVE);
@@ -55,7 +55,7 @@ impl Scale {
     }
 
     /// The scale with both ends moved out to round values, for about `count` ticks.
-    pub(super) fn rounded(self, count: usize) -> Self {
+    pub(in crate::tui) fn rounded(self, count: usize) -> Self {
         if self.form == Form::Log {
             return self;
         }
@@ -84,7 +84,7 @@ impl Scale {
 
     /// Where a value stands, 0 at the low end and 1 at the high one, further out below and above; not a number where it
     /// has no place.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(in crate::tui) fn place(&self, value: f64) -> f64 {
         let (low, high) = self.ends();
         let value = match self.form {
             Form::Linear => value,
@@ -118,7 +118,7 @@ impl Scale {
     }
 
     /// Round values from the low end to the high one with their labels, about `count` of them.
-    pub(super) fn ticks(&self, count: usize, unit: Unit) -> Vec<Tick> {
+    pub(in crate::tui) fn ticks(&self, count: usize, unit: Unit) -> Vec<Tick> {
         if self.form == Form::Log {
             let values = [self.powers(count, &[1.0]), self.powers(count, &[1.0, 2.0, 5.0])];
             // Within less than a decade, steps say more than powers.

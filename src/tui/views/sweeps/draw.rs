@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::run::Objective;
-use crate::tui::braille::{Dots, Scale};
+use crate::tui::chart::{Dots, Form, Scale, Unit};
 use crate::tui::content::colors::shade;
 use crate::tui::context::{Context, Load};
 use crate::tui::mouse::Mouse;
@@ -250,9 +250,10 @@ fn best(
         return;
     }
     let plot_height = inner.height - 1;
-    let scale = Scale::over(low, high, usize::from(plot_height / 3).clamp(1, 6));
-    let labels: Vec<(f64, String)> = scale.ticks().into_iter().map(|tick| (tick, scale.label(tick))).collect();
-    let label_width = labels.iter().map(|(_, label)| text::width(label)).max().unwrap_or(0);
+    let count = usize::from(plot_height / 3).clamp(1, 6);
+    let scale = Scale::new(low, high, Form::Linear).rounded(count);
+    let labels = scale.ticks(count, Unit::Number);
+    let label_width = labels.iter().map(|tick| text::width(&tick.label)).max().unwrap_or(0);
     let label_width = u16::try_from(label_width).unwrap_or(0).min(inner.width / 2);
     let left = inner.x + label_width + 2;
     let plot = Rect { x: left, y: inner.y, width: inner.right().saturating_sub(left + 1), height: plot_height };
@@ -262,8 +263,8 @@ fn best(
         return;
     }
     let last = values.len().saturating_sub(1).max(1);
-    let across = |index: usize| index * (width - 1) / last;
-    let down = |value: f64| ((1.0 - scale.place(value)) * (height - 1) as f64).round() as usize;
+    let across = |index: usize| (index * (width - 1) / last) as f64;
+    let down = |value: f64| ((1.0 - scale.place(value)) * (height - 1) as f64).round();
     let mut strokes = Vec::new();
     for (index, value) in values.iter().enumerate() {
         if let Some(value) = value {
@@ -280,10 +281,10 @@ fn best(
         }
     }
     strokes.into_iter().for_each(|(from, to, line)| dots.stroke(from, to, line));
-    for (tick, label) in &labels {
-        let y = plot.y + u16::try_from(down(*tick) / 4).unwrap_or(0);
-        let margin = label_width.saturating_sub(u16::try_from(text::width(label)).unwrap_or(0));
-        buffer.set_stringn(inner.x + 1 + margin, y, label, usize::from(label_width), theme.dim);
+    for tick in &labels {
+        let y = plot.y + (down(tick.value).clamp(0.0, (height - 1) as f64) / 4.0) as u16;
+        let margin = label_width.saturating_sub(u16::try_from(text::width(&tick.label)).unwrap_or(0));
+        buffer.set_stringn(inner.x + 1 + margin, y, &tick.label, usize::from(label_width), theme.dim);
     }
     paint(&dots, plot, buffer, |line| if line == 1 { theme.best } else { theme.dim });
     let end = words::count(values.len() as u64, "trial");
@@ -398,15 +399,15 @@ fn parallel(
     let margin = AXIS_ROOM / 2;
     let column =
         |axis: usize| margin + axis * (usize::from(plot.width).saturating_sub(2 * margin + 1)) / axes.len().max(1);
-    let x_of = |axis: usize| (column(axis) * 2 + 1).min(width - 1);
-    let y_of = |place: f64| ((1.0 - place) * (height - 1) as f64).round() as usize;
+    let x_of = |axis: usize| (column(axis) * 2 + 1).min(width - 1) as f64;
+    let y_of = |place: f64| ((1.0 - place) * (height - 1) as f64).round();
     let chosen = view.trial().map(|trial| trial.run_id);
     let chosen_rank = order.iter().position(|place| Some(sweep.trials[*place].run_id) == chosen);
     for rank in drawn.into_iter().chain(chosen_rank) {
         let trial = &sweep.trials[order[rank]];
         let value = trial.value(objective).and_then(|value| last.place_of(value));
         let places = axes.iter().map(|axis| axis.place(trial)).chain([value]);
-        let mut before: Option<(usize, usize)> = None;
+        let mut before: Option<(f64, f64)> = None;
         for (axis, place) in places.enumerate() {
             // A line is broken where a trial has no such parameter.
             let here = place.map(|place| (x_of(axis), y_of(place)));
