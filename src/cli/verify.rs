@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use crate::git::Repository;
 use crate::registry::Registry;
 use crate::remote::{Remote, configured};
+use crate::run::Run;
 use crate::track::Workspace;
 use crate::verify::{
     Checked, Depth, Finding, Report, Request, Revisions, Scope, Severity, Suite, to_github, to_junit, to_sarif, verify,
 };
 use crate::words::{count, printable, size};
 
+use super::approve::mark_of;
 use super::output::{Bar, print_json, print_line};
 use super::{Context, Failure};
 
@@ -87,7 +89,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     };
     let depth = if args.deep { Depth::Everything } else { Depth::Unproved };
     let remote = args.remote.as_deref().map(|name| open_remote(context, &workspace, name)).transpose()?;
-    let request = Request { scope, depth, remote: remote.as_ref() };
+    // Whoever has no place for such notes has started nothing that is known.
+    let has_started = context.trust().ok().map(|trust| trust.starts_in(workspace.repository.common_dir()));
+    let is_own = |run: &Run| has_started.as_ref().is_some_and(|has_started| has_started(&mark_of(run)));
+    let request = Request { scope, depth, remote: remote.as_ref(), is_own: Some(&is_own) };
     let report = verify(&workspace, &request, &Bar::new(context))?;
     match if args.json { Format::Json } else { args.format } {
         Format::Json => print_json(&report)?,

@@ -4,6 +4,7 @@
 //! file's content, so that neither a clone nor an archive can bring one along and any edit asks again. Inside is the
 //! repository's place, so that all approvals of a repository can be taken back at once.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,13 @@ impl TrustStore {
         let mark = blake3::hash(mark).to_string();
         let Ok(file) = std::fs::File::open(self.starts(common_dir)) else { return false };
         BufReader::new(file).lines().map_while(Result::ok).any(|line| line == mark)
+    }
+
+    /// The same for whoever asks about many: the file is read once.
+    pub fn starts_in(&self, common_dir: &Path) -> impl Fn(&[u8]) -> bool + use<> {
+        let lines = std::fs::File::open(self.starts(common_dir)).ok().map(|file| BufReader::new(file).lines());
+        let marks: HashSet<String> = lines.into_iter().flatten().map_while(Result::ok).collect();
+        move |mark| marks.contains(blake3::hash(mark).to_hex().as_str())
     }
 
     /// The file of what the user started in a repository.
@@ -138,6 +146,8 @@ mod tests {
         trust.note_start(Path::new("/a"), b"run one").unwrap();
         trust.note_start(Path::new("/a"), b"run two").unwrap();
         assert!(trust.has_started(Path::new("/a"), b"run one") && trust.has_started(Path::new("/a"), b"run two"));
+        let has_started = trust.starts_in(Path::new("/a"));
+        assert!(has_started(b"run one") && has_started(b"run two") && !has_started(b"run"));
         assert!(!trust.has_started(Path::new("/a"), b"run") && !trust.has_started(Path::new("/b"), b"run one"));
         trust.revoke(Path::new("/a")).unwrap();
         assert!(!trust.has_started(Path::new("/a"), b"run one"));

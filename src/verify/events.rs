@@ -18,6 +18,8 @@ use super::{Code, Inspection};
 const MAX_FILE: u64 = 1 << 20;
 /// How a trailer begins that says what kind of event a commit is.
 const EVENT: &str = "Git-ML-Event: ";
+/// What a merge of two registries says that it is.
+const MERGE: &str = "merge";
 /// How a trailer begins that says which artifact was registered.
 const ARTIFACT: &str = "Git-ML-Artifact: ";
 
@@ -54,8 +56,9 @@ impl Inspection<'_> {
         let mut seen = Seen::default();
         for (commit, step) in commits.into_iter().zip(&steps) {
             let event = RegistryEvent::of(commit.clone());
-            // Events of a newer version are not for us to judge.
-            let is_foreign = event.is_none() && commit.message.lines().any(|line| line.starts_with(EVENT));
+            // Events of a newer version are not for us to judge. What a merge made is compared with both sides.
+            let says = commit.message.lines().find_map(|line| line.strip_prefix(EVENT));
+            let is_foreign = event.is_none() && commit.parents.len() < 2 && says.is_some_and(|kind| kind != MERGE);
             if let Some(RegistryEvent { kind: EventKind::Rename, model, renamed_from: Some(from), .. }) = &event {
                 let now = seen.name_now(model);
                 seen.renamed.insert(from.clone(), now);
@@ -164,16 +167,20 @@ impl Inspection<'_> {
         after: Option<u64>,
     ) -> Result<bool, GitError> {
         let repository = &self.workspace.repository;
-        let meant = |commit: &CommitId, number: u64| -> Result<Option<Table>, GitError> {
+        let meant = |commit: &CommitId, model: &str, number: u64| -> Result<Option<Table>, GitError> {
             let file = repository.read_at(commit, &format!("{model}/versions/{number}.toml"), MAX_FILE)?;
             Ok(file.as_deref().and_then(without_number))
         };
-        let now = after.map(|number| meant(&merge.id, number)).transpose()?;
+        let now = after.map(|number| meant(&merge.id, model, number)).transpose()?;
         for parent in &merge.parents {
-            let bytes = repository.read_at(parent, &format!("{model}/aliases/{alias}"), MAX_FILE)?;
-            let number = bytes.and_then(|bytes| parse_version(std::str::from_utf8(&bytes).ok()?.trim_end()));
-            if number.map(|number| meant(parent, number)).transpose()? == now {
-                return Ok(true);
+            // On one side the model may have had another name.
+            for folder in repository.list_at(parent, "")?.into_iter().filter(|entry| entry.is_folder) {
+                let bytes = repository.read_at(parent, &format!("{}/aliases/{alias}", folder.name), MAX_FILE)?;
+                let number = bytes.and_then(|bytes| parse_version(std::str::from_utf8(&bytes).ok()?.trim_end()));
+                let then = number.map(|number| meant(parent, &folder.name, number)).transpose()?;
+                if then == now && (then.is_some() || folder.name == model) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -211,7 +218,7 @@ impl Inspection<'_> {
                 _ => {}
             }
         }
-        if commit.parents.len() > 1 && self.is_merged_version(commit, model, file)? {
+        if commit.parents.len() > 1 && self.is_merged_version(commit, file)? {
             return Ok(());
         }
         let message = format!("{label} is there since {who_did}, and no event registered it");
@@ -220,15 +227,17 @@ impl Inspection<'_> {
     }
 
     /// Whether a side of a merge has a version, under whatever number.
-    fn is_merged_version(&self, merge: &CommitInfo, model: &str, file: &[u8]) -> Result<bool, GitError> {
+    fn is_merged_version(&self, merge: &CommitInfo, file: &[u8]) -> Result<bool, GitError> {
         let repository = &self.workspace.repository;
         let Some(wanted) = without_number(file) else { return Ok(false) };
-        let folder = format!("{model}/versions");
         for parent in merge.parents.iter().skip(1) {
-            for entry in repository.list_at(parent, &folder)? {
-                let other = repository.read_at(parent, &format!("{folder}/{}", entry.name), MAX_FILE)?;
-                if other.as_deref().and_then(without_number).as_ref() == Some(&wanted) {
-                    return Ok(true);
+            for model in repository.list_at(parent, "")?.into_iter().filter(|entry| entry.is_folder) {
+                let folder = format!("{}/versions", model.name);
+                for entry in repository.list_at(parent, &folder)? {
+                    let other = repository.read_at(parent, &format!("{folder}/{}", entry.name), MAX_FILE)?;
+                    if other.as_deref().and_then(without_number).as_ref() == Some(&wanted) {
+                        return Ok(true);
+                    }
                 }
             }
         }
@@ -269,9 +278,10 @@ fn is_about(event: &RegistryEvent, model: &str) -> bool {
     event.model == model || event.renamed_from.as_deref() == Some(model)
 }
 
-/// A version's file but for its number, which a merge may change.
+/// A version's file but for its number and its model's name, which a merge may change.
 fn without_number(file: &[u8]) -> Option<Table> {
     let mut table: Table = std::str::from_utf8(file).ok()?.parse().ok()?;
     table.remove("version");
+    table.remove("model");
     Some(table)
 }

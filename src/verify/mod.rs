@@ -29,10 +29,12 @@ pub use junit::{Suite, to_junit};
 pub use sarif::to_sarif;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::id::{ArtifactId, CommitId};
 use crate::registry::{RegistryError, Resolved};
 use crate::remote::Remote;
+use crate::run::Run;
 use crate::track::{Progress, Workspace};
 
 use memory::Memory;
@@ -74,7 +76,7 @@ pub enum Depth {
 }
 
 /// What is asked of a verification.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request<'r> {
     /// What to verify.
     pub scope: Scope,
@@ -82,12 +84,28 @@ pub struct Request<'r> {
     pub depth: Depth,
     /// A remote that has to have what pointers and versions name. What it has, need not be here.
     pub remote: Option<&'r Remote>,
+    /// Says of a run whether it was started here, so that what it read and made has to be here. Where nobody knows, those
+    /// count that no remote had when it was last asked.
+    pub is_own: Option<IsOwn<'r>>,
+}
+
+/// Says whether a run was started in this repository.
+pub type IsOwn<'r> = &'r (dyn Fn(&Run) -> bool + Sync);
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Request")
+            .field("scope", &self.scope)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request<'_> {
-    /// What is checked out, without a remote.
+    /// Without a remote.
     pub fn of(scope: Scope, depth: Depth) -> Self {
-        Self { scope, depth, remote: None }
+        Self { scope, depth, remote: None, is_own: None }
     }
 }
 
@@ -107,7 +125,7 @@ pub fn verify(workspace: &Workspace, request: &Request<'_>, progress: &dyn Progr
     match &request.scope {
         Scope::Checkout | Scope::All => {
             inspection.check_pointers(request.scope == Scope::All)?;
-            let runs = inspection.check_runs();
+            let runs = inspection.check_runs(request.is_own);
             let models = inspection.check_registry(&runs);
             inspection.check_inputs(&runs);
             inspection.check_signatures(&Wanted::All(&models));

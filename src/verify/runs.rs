@@ -11,7 +11,7 @@ use crate::run::{
 };
 use crate::words::error_in_a_line;
 
-use super::{Claim, Code, Depth, Finding, Inspection, Role, Severity};
+use super::{Claim, Code, Depth, Finding, Inspection, IsOwn, Role, Severity};
 
 /// How much of a run's log is read.
 const LOG_SAMPLE: u64 = 64 * 1024;
@@ -45,7 +45,7 @@ struct Folder {
 
 impl Inspection<'_> {
     /// Checks every run, and returns those that can be read.
-    pub(super) fn check_runs(&mut self) -> BTreeMap<RunId, Checked> {
+    pub(super) fn check_runs(&mut self, is_own: Option<IsOwn<'_>>) -> BTreeMap<RunId, Checked> {
         let workspace = self.workspace;
         let tip = match workspace.repository.read_ref(RUNS_REF) {
             Ok(tip) => tip,
@@ -62,11 +62,15 @@ impl Inspection<'_> {
         }
         self.add_live_runs(&mut checked);
         let anchored = self.anchored(tip.as_ref());
-        let fetched = self.fetched_runs();
+        let fetched = if is_own.is_none() { self.fetched_runs() } else { BTreeSet::new() };
         for one in checked.values_mut() {
             self.checked.runs += 1;
             let before = self.findings.len();
-            self.check_run(&one.run, anchored.as_ref(), fetched.contains(&one.run.id));
+            let is_fetched = match is_own {
+                Some(is_own) => !is_own(&one.run),
+                None => fetched.contains(&one.run.id),
+            };
+            self.check_run(&one.run, anchored.as_ref(), is_fetched);
             one.is_sound = before == self.findings.len();
         }
         let runs = Runs::new(workspace);

@@ -24,6 +24,12 @@ fn the_pack(sandbox: &Sandbox) -> PathBuf {
     pack
 }
 
+/// The newest pack, which a target was just stored in.
+fn newest_pack(sandbox: &Sandbox) -> PathBuf {
+    let packs = fs::read_dir(sandbox.path(".git/ml/packs")).unwrap().map(|entry| entry.unwrap().path());
+    packs.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap()).unwrap()
+}
+
 fn flip(path: &std::path::Path, position: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[position] ^= 1;
@@ -170,6 +176,11 @@ fn clones_that_share_runs_versions_and_data_are_without_fault() {
     sandbox.git_ml_in(&other, &["verify", "--all"]).code(3);
     let from_afar = sandbox.git_ml_in(&other, &["verify", "--all", "--remote", "store"]).success();
     assert!(from_afar.stdout().contains("all is well"), "{from_afar}");
+    // As an action of CI has it: the refs without data, fetched by git alone.
+    sandbox.shell("git push --quiet --no-verify origin 'refs/ml/*:refs/ml/*'").success();
+    shell("git clone --quiet ../bare.git ../action && git -C ../action fetch --quiet origin '+refs/ml/*:refs/ml/*'");
+    let action = sandbox.root().join("action");
+    sandbox.git_ml_in(&action, &["verify", "--all", "--remote", "store"]).success();
     sandbox.git_ml_in(&other, &["pull"]).success();
     for arguments in [&["verify"][..], &["verify", "--all", "--deep"], &["verify", "--remote", "store"]] {
         sandbox.git_ml_in(&other, arguments).success();
@@ -284,6 +295,17 @@ fn who_signed_is_told_by_what_the_user_trusts() {
     check(&[], &["missing-signature"]);
     restore();
     assert_eq!(check(&[], &[]), 1);
+}
+
+#[test]
+fn what_a_run_made_here_has_to_be_here() {
+    let sandbox = tracked();
+    sandbox.git_ml(&["run", "--", "sh", "-c", "echo x > x.txt; git ml output x.txt"]).success();
+    sandbox.git_ml(&["verify"]).success();
+    fs::remove_file(sandbox.path(".git/ml/verified")).unwrap();
+    fs::remove_file(newest_pack(&sandbox)).unwrap();
+    let found = sandbox.git_ml(&["verify"]).code(3).stdout();
+    assert!(found.starts_with("error[missing-artifact]: the store lacks run:"), "{found}");
 }
 
 #[test]

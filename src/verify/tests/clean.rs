@@ -65,6 +65,40 @@ fn an_alias_that_was_set_right_with_an_event() {
 }
 
 #[test]
+fn a_merge_of_two_registries_that_gives_a_version_another_number() {
+    let fixture = Fixture::whole();
+    let repository = &fixture.workspace.repository;
+    let registry = Registry::new(&fixture.workspace);
+    let tip = || repository.read_ref(REGISTRY_REF).unwrap().unwrap();
+    let resolve = |target: &str| registry.resolve(fixture.folder.path(), target).unwrap();
+    let base = tip();
+    registry.register("digits", &resolve("run:@"), None).unwrap();
+    let ours = tip();
+    repository.move_ref(REGISTRY_REF, Some(&ours), &base).unwrap();
+    registry.register("digits", &resolve("data/x"), None).unwrap();
+    registry.promote("digits", "production", 3, None).unwrap();
+    let theirs = tip();
+    let fourth = fixture.version_file(3).replace("version = 3", "version = 4");
+    let author = Identity { name: "Ada".to_owned(), email: "ada@example.com".to_owned() };
+    let merge = |alias: &str| {
+        let bytes = |text: &str| Put::Bytes(text.as_bytes().to_vec());
+        let puts = [
+            ("digits/versions/4.toml".to_owned(), bytes(&fourth)),
+            ("digits/aliases/production".to_owned(), bytes(alias)),
+        ];
+        let tree = repository.write_tree(&repository.tree_of(&ours).unwrap(), &puts).unwrap();
+        let message = "Merge the registry of origin\n\nGit-ML-Event: merge\nGit-ML-Renumbered: 3 4 digits\n";
+        let merge = repository.write_commit(&tree, &[ours, theirs], message, &author).unwrap();
+        repository.move_ref(REGISTRY_REF, Some(&tip()), &merge).unwrap();
+    };
+    // Each side's alias is one that the merge may keep; another is not.
+    for (alias, codes) in [("v4\n", &[][..]), ("v2\n", &[]), ("v1\n", &["moved-alias"]), ("v3\n", &["moved-alias"])] {
+        merge(alias);
+        assert_eq!(fixture.codes(Depth::Unproved), codes.iter().copied().collect(), "{alias}");
+    }
+}
+
+#[test]
 fn pointers_that_git_does_not_track_yet() {
     let fixture = Fixture::whole();
     fixture.write("new/data.txt", b"new data");

@@ -435,7 +435,7 @@ fn a_remote_is_asked_what_it_has() {
     let ask = |scope: Scope| {
         let workspace = Workspace::discover(fixture.folder.path()).unwrap();
         let remote = open();
-        let request = Request { scope, depth: Depth::Unproved, remote: Some(&remote) };
+        let request = Request { remote: Some(&remote), ..Request::of(scope, Depth::Unproved) };
         verify(&workspace, &request, &Silent).unwrap()
     };
     let report = ask(Scope::All);

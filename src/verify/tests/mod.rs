@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::files::RelPath;
-use crate::git::{Identity, RefCommit, Repository, TreeEdit};
+use crate::git::{Identity, Put, RefCommit, Repository, TreeEdit};
 use crate::id::{Digest, PackId, RunId};
 use crate::registry::{REGISTRY_REF, Registry};
 use crate::run::{Launch, LiveRun, Observer, RUNS_REF, Run, Runs, Supervision};
