@@ -207,7 +207,7 @@ impl Shown<'_> {
             buffer[(column, axis_y)].set_symbol("─").set_style(self.theme.border);
         }
         let axis = self.grid.drawn.axis;
-        let title = axis.title();
+        let title = self.grid.axis_title();
         let title_width = u16::try_from(title.len()).unwrap_or(0);
         // The name of the axis stands at the right end, where no label goes.
         let mut end = lines.right();
@@ -340,7 +340,7 @@ impl Shown<'_> {
         let last = lines.right().saturating_sub(width);
         let start = column.saturating_sub(width / 2).min(last).max(gutter.x);
         let style = self.theme.accent.add_modifier(Modifier::REVERSED);
-        let title = u16::try_from(self.grid.drawn.axis.title().len()).unwrap_or(0);
+        let title = u16::try_from(self.grid.axis_title().len()).unwrap_or(0);
         if start + width + title >= lines.right() {
             // Half a name says nothing.
             for column in start..lines.right() {

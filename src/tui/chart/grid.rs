@@ -178,7 +178,7 @@ impl ChartGrid {
                 run_id: run.id,
                 metric: metric.to_owned(),
                 track: track.clone(),
-                epochs: tracks.metrics.get("epoch").filter(|_| metric != "epoch").cloned(),
+                epochs: tracks.epochs().filter(|_| metric != "epoch"),
                 started: run.started.as_microsecond() as f64 / 1e6,
             });
         }
@@ -286,6 +286,16 @@ impl ChartGrid {
         self.selected = found.unwrap_or(self.selected.min(self.charts.len().saturating_sub(1)));
         if self.charts.is_empty() {
             self.is_maximised = false;
+        }
+    }
+
+    /// What stands below the horizontal axis.
+    pub(super) fn axis_title(&self) -> &'static str {
+        let knows_epochs =
+            || (0..self.runs.len()).any(|run| self.tracks_of(run).is_some_and(|(_, t)| t.epochs().is_some()));
+        match self.drawn.axis {
+            Axis::Epoch if !knows_epochs() => "step (no epochs)",
+            axis => axis.title(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::dots::Dots;
 use super::extremes::{Extent, Values};
 use super::scale::{Form, Scale, Unit};
 use super::smooth::smoothed;
-use super::tracks::Track;
+use super::tracks::{Epochs, Track};
 
 /// What runs from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ pub(in crate::tui) enum Axis {
     Elapsed,
     /// The time of the day.
     Clock,
-    /// The metric `epoch` as it was at the point's step.
+    /// The epoch that the point was logged in; the step where no epochs are known.
     Epoch,
 }
 
@@ -71,8 +71,8 @@ pub(super) struct Part {
     pub(super) run_id: RunId,
     pub(super) metric: String,
     pub(super) track: Arc<Track>,
-    /// The run's metric `epoch`.
-    pub(super) epochs: Option<Arc<Track>>,
+    /// Where its epochs are known from.
+    pub(super) epochs: Option<Epochs>,
     /// When the run started, in seconds since 1970.
     pub(super) started: f64,
 }
@@ -170,8 +170,8 @@ impl Line {
         let (places, values) = match (recipe.axis, &part.epochs) {
             (Axis::Elapsed, _) => part.track.by_time(part.started),
             (Axis::Clock, _) => part.track.by_time(0.0),
-            (Axis::Epoch, Some(epochs)) => part.track.by_metric(epochs),
-            // Who logs no epochs logs once an epoch, as our own trainings do.
+            (Axis::Epoch, Some(Epochs::Values(epochs))) => part.track.by_metric(epochs),
+            (Axis::Epoch, Some(Epochs::Steps(epochs))) => part.track.by_steps_of(epochs, part.started),
             (Axis::Epoch, None) | (Axis::Step, _) => part.track.by_step(),
         };
         let weight = f64::from(recipe.smoothing) / 100.0;

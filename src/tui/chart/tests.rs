@@ -447,3 +447,18 @@ fn behind_a_smoothed_line_the_line_itself_is_drawn_faint() {
     assert!(drawn.len() > 10, "the spike reaches from the bottom to the top: {drawn:?}");
     assert_eq!(drawn.iter().filter(|color| **color == front).count(), 1, "and the smoothed line lies on it once");
 }
+
+#[test]
+fn an_axis_of_epochs_says_where_there_are_none() {
+    let mut grid = ChartGrid::default();
+    grid.show(vec![run(0)]);
+    grid.settings.axis = Axis::Epoch;
+    let of = |metric: &str| Ok(tracks(BTreeMap::from([(metric.to_owned(), points(60, |step| step))])));
+    grid.take(&run_id(0), of("reward"));
+    settle(&mut grid);
+    assert!(picture(&grid, MEDIUM).contains("step (no epochs)"));
+    grid.take(&run_id(0), of("val_loss"));
+    settle(&mut grid);
+    let shown = picture(&grid, MEDIUM);
+    assert!(shown.contains(" epoch │") && !shown.contains("no epochs"), "{shown}");
+}

@@ -17,6 +17,8 @@ pub(in crate::tui) struct Track {
     /// The value that was logged last.
     pub(super) last: f64,
     is_in_order_of_time: bool,
+    /// Whether each step is one more than the one before.
+    counts: bool,
 }
 
 /// The metrics of a run.
@@ -25,6 +27,15 @@ pub(in crate::tui) struct Tracks {
     pub(super) metrics: BTreeMap<String, Arc<Track>>,
     /// Which metrics share a chart, where that does not follow from their names.
     pub(super) groups: Option<Vec<ChartGroup>>,
+}
+
+/// Where a run's epochs are known from.
+#[derive(Debug, Clone)]
+pub(super) enum Epochs {
+    /// A metric with the epoch as its value.
+    Values(Arc<Track>),
+    /// A metric that was logged once an epoch, with the epoch as its step.
+    Steps(Arc<Track>),
 }
 
 /// Metrics that share a chart.
@@ -54,6 +65,17 @@ impl Tracks {
     #[cfg(test)]
     pub(in crate::tui) fn groups(&self) -> &[ChartGroup] {
         self.groups.as_deref().unwrap_or_default()
+    }
+
+    /// The run's epochs: the metric `epoch`, else the steps of what is measured once an epoch, as our own trainings do;
+    /// none where neither says anything.
+    pub(super) fn epochs(&self) -> Option<Epochs> {
+        const ONCE_AN_EPOCH: [&str; 4] = ["val_loss", "val_accuracy", "train_loss", "train_accuracy"];
+        if let Some(epochs) = self.metrics.get("epoch") {
+            return Some(Epochs::Values(epochs.clone()));
+        }
+        let track = ONCE_AN_EPOCH.iter().find_map(|metric| self.metrics.get(*metric).filter(|track| track.counts))?;
+        Some(Epochs::Steps(track.clone()))
     }
 
     /// Metrics that were logged once, which makes no line.
@@ -92,6 +114,8 @@ impl Track {
         Self {
             steps: in_order.iter().map(|point| point.step as f64).collect(),
             is_in_order_of_time: times.is_sorted(),
+            counts: in_order.len() > 1
+                && in_order.windows(2).all(|pair| pair[0].step.checked_add(1) == Some(pair[1].step)),
             times,
             values: Arc::new(Values::new(in_order.iter().map(|point| point.value).collect())),
             last: points.last().map_or(f64::NAN, |point| point.value),
@@ -145,6 +169,30 @@ impl Track {
     }
 }
 
+impl Track {
+    /// Places along an axis of another metric's steps, in order: between two of its points as far as the time between
+    /// them has gone by, `started` being when its first step began.
+    pub(super) fn by_steps_of(&self, other: &Self, started: f64) -> (Vec<f64>, Arc<Values>) {
+        let (Some(first), Some(last)) = (other.steps.first(), other.steps.last()) else { return self.by_step() };
+        let ends: Vec<(f64, f64)> = std::iter::once((started, first - 1.0))
+            .chain(other.times.iter().copied().zip(other.steps.iter().copied()))
+            .collect();
+        let place = |time: &f64| {
+            let after = ends.partition_point(|(end, _)| end < time);
+            match (after.checked_sub(1).and_then(|before| ends.get(before)), ends.get(after)) {
+                (Some((from, step)), Some((to, next))) if to > from => {
+                    step + (time - from) / (to - from) * (next - step)
+                }
+                (_, Some((_, next))) => *next,
+                // What comes after the last epoch was over belongs to it.
+                (_, None) => *last,
+            }
+        };
+        let places: Vec<f64> = self.times.iter().map(place).collect();
+        if places.is_sorted() { (places, self.values.clone()) } else { in_order(places, &self.values) }
+    }
+}
+
 /// Places and their values in the order of the places.
 fn in_order(places: Vec<f64>, values: &Values) -> (Vec<f64>, Arc<Values>) {
     let mut pairs: Vec<(f64, f64)> = places.into_iter().zip(values.as_slice().iter().copied()).collect();
@@ -182,6 +230,22 @@ mod tests {
         assert_eq!(pairs(loss.by_metric(&epochs)), [(1.0, 5.0), (1.0, 4.0), (2.0, 3.0)]);
         let back = Track::new(&[point(10, 0, 2.0), point(20, 0, 1.0)]);
         assert_eq!(pairs(loss.by_metric(&back)), [(1.0, 3.0), (2.0, 5.0), (2.0, 4.0)]);
+    }
+
+    #[test]
+    fn without_that_metric_epochs_come_from_what_is_measured_once_an_epoch() {
+        let per_epoch = vec![point(1, 100, 0.9), point(2, 200, 0.8)];
+        let batches = vec![point(10, 50, 5.0), point(20, 100, 4.0), point(30, 150, 3.0), point(40, 230, 2.0)];
+        let of = |name: &str, points: &[Point]| (name.to_owned(), points.to_vec());
+        let run = tracks(BTreeMap::from([of("val_loss", &per_epoch), of("batch_loss", &batches)]));
+        let Some(Epochs::Steps(epochs)) = run.epochs() else { panic!("no epochs") };
+        let made = run.metrics["batch_loss"].by_steps_of(&epochs, 0.0);
+        assert_eq!(pairs(made), [(0.5, 5.0), (1.0, 4.0), (1.5, 3.0), (2.0, 2.0)]);
+        assert_eq!(pairs(epochs.by_steps_of(&epochs, 0.0)), [(1.0, 0.9), (2.0, 0.8)]);
+        // Steps that are far apart are no epochs.
+        let sparse = [point(500, 0, 1.0), point(1000, 0, 1.0)];
+        assert!(tracks(BTreeMap::from([of("val_loss", &sparse)])).epochs().is_none());
+        assert!(matches!(tracks(BTreeMap::from([of("epoch", &sparse)])).epochs(), Some(Epochs::Values(_))));
     }
 
     #[test]
