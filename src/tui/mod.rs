@@ -38,6 +38,7 @@ pub use theme::{Background, ColorDepth, Theme};
 use std::any::Any;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -127,12 +128,12 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
                 }
                 Effect::Copy(text) => screen.copy(&text)?,
                 Effect::Lend(errand) => {
-                    if let Err(problem) = lend(&mut screen, &gate, || errand.run(&options.folder))? {
+                    if let Err(problem) = gate.lend(&mut screen, || errand.run(&options.folder))? {
                         more.extend(app.update(Action::Failed(problem)));
                     }
                 }
                 Effect::Redraw => screen.clear()?,
-                Effect::Suspend => lend(&mut screen, &gate, suspend)?,
+                Effect::Suspend => gate.lend(&mut screen, suspend)?,
                 load => workers.carry_out(load),
             }
         }
@@ -196,34 +197,48 @@ fn listen_for_signals(sender: &Sender<Incoming>) -> io::Result<()> {
 
 /// Keeps the thread that reads keys from reading those of a program that the terminal is lent to.
 #[derive(Debug, Clone, Default)]
-struct Gate(Arc<Mutex<()>>);
+struct Gate(Arc<(AtomicBool, Mutex<()>)>);
 
-/// How long the thread that reads keys may hold the gate.
+/// How long the thread that reads keys waits for one before it looks at the gate.
 const READ: Duration = Duration::from_millis(40);
+
+impl Gate {
+    /// Reads what happens in the terminal next, unless the terminal is lent out.
+    fn read(&self) -> io::Result<Option<Event>> {
+        let (is_closed, reading) = &*self.0;
+        if is_closed.load(Ordering::SeqCst) {
+            thread::sleep(READ);
+            return Ok(None);
+        }
+        let _reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if event::poll(READ)? { event::read().map(Some) } else { Ok(None) }
+    }
+
+    /// Lends the terminal out, its keys included.
+    fn lend<T>(&self, screen: &mut Screen, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let (is_closed, reading) = &*self.0;
+        is_closed.store(true, Ordering::SeqCst);
+        // Whoever is reading now ends soon and does not begin again.
+        drop(reading.lock().unwrap_or_else(PoisonError::into_inner));
+        let result = screen.lend(meanwhile);
+        is_closed.store(false, Ordering::SeqCst);
+        result
+    }
+}
 
 fn listen_for_keys(sender: &Sender<Incoming>, gate: &Gate) {
     let (sender, gate) = (sender.clone(), gate.clone());
     thread::spawn(move || {
         loop {
-            let open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let (incoming, lost) = match event::poll(READ).and_then(|is_there| is_there.then(event::read).transpose()) {
+            let (incoming, lost) = match gate.read() {
                 Ok(event) => (event.map(Incoming::Terminal), false),
                 Err(error) => (Some(Incoming::TerminalLost(error)), true),
             };
-            drop(open);
             if incoming.is_some_and(|incoming| sender.send(incoming).is_err()) || lost {
                 return;
             }
-            // Whoever waits for the gate gets it now.
-            thread::yield_now();
         }
     });
-}
-
-/// Lends the terminal out, its keys included.
-fn lend<T>(screen: &mut Screen, gate: &Gate, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let _closed = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-    screen.lend(meanwhile)
 }
 
 /// Stops this process as Ctrl-Z does, until the shell continues it.

@@ -2,6 +2,7 @@
 
 pub(super) mod frame;
 mod pictures;
+mod tables;
 
 use jiff::{SignedDuration, Timestamp};
 use ratatui::crossterm::event::KeyCode;

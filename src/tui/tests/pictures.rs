@@ -12,14 +12,14 @@ use super::super::theme::{Background, ColorDepth, Theme};
 use super::super::views;
 use super::{DOWN, ENTER, LARGE, SMALL, TAB};
 
-fn buffer(app: &App, size: (u16, u16)) -> Buffer {
+pub(super) fn buffer(app: &App, size: (u16, u16)) -> Buffer {
     let theme = Theme::new(ColorDepth::True, Background::Dark);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal.draw(|frame| views::draw(frame, app, &theme)).unwrap();
     terminal.backend().buffer().clone()
 }
 
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let line = |y: u16| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
     (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
 }
@@ -327,9 +327,23 @@ fn a_wrong_filter_is_shown_where_it_is_wrong() {
 fn every_size_can_be_drawn() {
     let sizes = [(1, 1), (2, 50), (59, 15), (60, 14), (60, 15), (61, 16), (79, 23), (111, 33), (130, 30), (300, 90)];
     for size in sizes {
-        for keys in
-            [&[][..], &[ENTER], &[ENTER, TAB], &[ENTER, TAB, TAB], &[TAB], &[TAB, ENTER], &[key('?')], &[key('/')]]
-        {
+        for keys in [
+            &[][..],
+            &[ENTER],
+            &[ENTER, TAB],
+            &[ENTER, TAB, TAB],
+            &[TAB],
+            &[TAB, ENTER],
+            &[key('?')],
+            &[key('/')],
+            &[key(':')],
+            &[key('v')],
+            &[key('b')],
+            &[key('f')],
+            &[key('N')],
+            &[key('3')],
+            &[key('5')],
+        ] {
             let mut desk = Desk::new(size);
             desk.keys(keys);
             let drawn = text(&buffer(&desk.app, size));
