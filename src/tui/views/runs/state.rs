@@ -3,34 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line as TextLine;
 
 use crate::catalog::{Names, Row, Table, TableSpec};
 use crate::id::RunId;
-use crate::query::{Aspect, Attribute, Field, SortKey, Value};
+use crate::query::{Aspect, Attribute, Field, SortKey};
 use crate::run::{Run, RunStatus, smaller_is_better};
 
 use super::super::super::context::{Context, Load};
-use super::super::super::effects::{Change, Effect};
-use super::super::super::keys::{Command, Scope};
-use super::super::super::layout::{self, RunsLayout, split_top};
-use super::super::super::list::{held, moved};
+use super::super::super::effects::Effect;
+use super::super::super::keys::Command;
+use super::super::super::layout::{self, RunsLayout};
+use super::super::super::list::moved;
 use super::super::super::memory::Memory;
-use super::super::super::mouse::{Mouse, MouseKind};
-use super::super::super::overlay::{Confirm, Given, Overlay, Purpose};
-use super::super::super::theme::Theme;
-use super::super::super::{parts, text};
-use super::super::run::{self, Detail};
-use super::super::{Place, Step, ViewState};
+use super::super::super::source::Problem;
+use super::super::run::Detail;
+use super::super::{Step, ViewState};
 use super::columns::{self, Column, Kind, status_of};
-use super::complete::complete;
 use super::filter::Filter;
 use super::find::Find;
 use super::lines::{Line, Lines};
 use super::load::{Answer, Request, Sheet, TableRequest};
-use super::{choosers, table};
+use super::table;
 
 /// Runs are looked at this often, unless that takes long.
 const REFRESH: SignedDuration = SignedDuration::from_millis(500);
@@ -63,15 +57,15 @@ pub(in crate::tui) type Spark = (RunId, Stamp, Vec<f64>);
 pub(in crate::tui) struct RunsView {
     /// The rows.
     pub(in crate::tui) sheet: Load<Sheet>,
-    asked: Option<TableRequest>,
-    asked_at: Timestamp,
-    pause: SignedDuration,
-    pending: bool,
-    lines: Lines,
+    pub(super) asked: Option<TableRequest>,
+    pub(super) asked_at: Timestamp,
+    pub(super) pause: SignedDuration,
+    pub(super) pending: bool,
+    pub(super) lines: Lines,
     /// The chosen line.
     pub(in crate::tui) selected: usize,
     /// The run that was chosen by hand, which stays chosen wherever it goes.
-    chosen: Option<RunId>,
+    pub(super) chosen: Option<RunId>,
     /// The first line on the screen.
     pub(in crate::tui) offset: usize,
     pub(in crate::tui) filter: Filter,
@@ -79,20 +73,20 @@ pub(in crate::tui) struct RunsView {
     pub(in crate::tui) find: Option<Find>,
     pub(in crate::tui) sort: SortKey,
     pub(in crate::tui) group: Option<Field>,
-    folded: BTreeSet<String>,
+    pub(super) folded: BTreeSet<String>,
     /// The columns that the user chose; none lets them follow from the runs.
-    kinds: Option<Vec<Kind>>,
+    pub(super) kinds: Option<Vec<Kind>>,
     pub(in crate::tui) columns: Vec<Column>,
     /// The sheet and the width that `columns` were made for.
-    columns_for: Option<(u64, u16)>,
+    pub(super) columns_for: Option<(u64, u16)>,
     /// The chosen run in short, where there is room.
     pub(in crate::tui) preview: Detail,
-    names: Option<Names>,
-    names_asked: bool,
+    pub(super) names: Option<Names>,
+    pub(super) names_asked: bool,
     /// What is to be opened when the names are there.
-    opens: Option<Command>,
-    sparks: BTreeMap<(RunId, String), (Stamp, Vec<f64>)>,
-    sparks_pending: bool,
+    pub(super) opens: Option<Command>,
+    pub(super) sparks: BTreeMap<(RunId, String), (Stamp, Vec<f64>)>,
+    pub(super) sparks_pending: bool,
 }
 
 fn newest_first() -> SortKey {
@@ -178,7 +172,7 @@ impl RunsView {
         self.kinds = (!kinds.is_empty()).then_some(kinds);
     }
 
-    fn request(&self) -> TableRequest {
+    pub(super) fn request(&self) -> TableRequest {
         let mut fields = columns::base_fields();
         fields.extend(self.kinds.iter().flatten().flat_map(Kind::fields));
         fields.extend(self.group.clone());
@@ -238,12 +232,7 @@ impl RunsView {
         Vec::new()
     }
 
-    fn table_loaded(
-        &mut self,
-        request: &TableRequest,
-        result: Result<Option<Sheet>, super::super::super::source::Problem>,
-        context: &Context,
-    ) {
+    fn table_loaded(&mut self, request: &TableRequest, result: Result<Option<Sheet>, Problem>, context: &Context) {
         // What was asked for before something else was is not wanted any more.
         if self.asked.as_ref() != Some(request) {
             return;
@@ -265,7 +254,7 @@ impl RunsView {
     }
 
     /// Makes the lines of the rows; what is chosen stays chosen, wherever it is now.
-    fn relist(&mut self) {
+    pub(super) fn relist(&mut self) {
         self.lines = match (self.sheet.ready(), &self.group) {
             (None, _) => Lines::default(),
             (Some(sheet), None) => Lines::flat(sheet.table.len()),
@@ -282,7 +271,7 @@ impl RunsView {
     }
 
     /// Chooses a line by hand.
-    fn choose(&mut self, line: usize) {
+    pub(super) fn choose(&mut self, line: usize) {
         self.selected = line.min(self.lines.count().saturating_sub(1));
         self.chosen = self.selected_row().map(|row| row.id());
     }
@@ -311,12 +300,12 @@ impl RunsView {
         layout::runs(context.body(), below, self.table().map_or(0, Table::known))
     }
 
-    fn screen_rows(&self, context: &Context) -> usize {
+    pub(super) fn screen_rows(&self, context: &Context) -> usize {
         layout::table_rows(self.layout(context).table)
     }
 
     /// Sorts by the next column that can be sorted by.
-    fn sort_by_next(&mut self) {
+    pub(super) fn sort_by_next(&mut self) {
         let keys: Vec<String> = self.columns.iter().filter_map(Column::sort_key).collect();
         let current = keys.iter().position(|key| *key == self.sort.key);
         let next = current.map_or(0, |current| (current + 1) % keys.len().max(1));
@@ -325,101 +314,18 @@ impl RunsView {
         }
     }
 
-    fn sort_by(&mut self, key: String) {
+    pub(super) fn sort_by(&mut self, key: String) {
         let descending = Kind::parse(&key).is_some_and(|kind| starts_descending(&kind));
         self.resort(SortKey { key, descending });
     }
 
-    fn resort(&mut self, key: SortKey) {
+    pub(super) fn resort(&mut self, key: SortKey) {
         self.sort = key;
         // What was sorted is looked at from its top.
         (self.selected, self.chosen) = (0, None);
     }
 
-    /// A key while the filter is typed.
-    fn filter_command(&mut self, command: Command, context: &Context) {
-        match command {
-            // A query that is not valid stays open, with what is wrong below it.
-            Command::InputAccept if self.filter.error.is_none() => self.filter.input = None,
-            Command::InputCancel => {
-                let before = self.filter.take_back();
-                self.filter.apply(&before, context.now);
-            }
-            Command::Complete => {
-                if self.filter.complete() {
-                    self.apply_input(context);
-                }
-            }
-            _ => {
-                if self.filter.input.as_mut().is_some_and(|input| input.apply(command)) {
-                    self.apply_input(context);
-                    self.offer();
-                }
-            }
-        }
-    }
-
-    fn apply_input(&mut self, context: &Context) {
-        if let Some(text) = self.filter.input.as_ref().map(|input| input.text()) {
-            self.filter.apply(&text, context.now);
-        }
-    }
-
-    /// Offers what the query may go on with.
-    fn offer(&mut self) {
-        let values = |field: &Field| {
-            self.table().map_or_else(Vec::new, |table| table.texts(field).into_iter().map(str::to_owned).collect())
-        };
-        let completion = complete(&self.filter.before_cursor(), self.names.as_ref(), &values);
-        self.filter.offer(completion);
-    }
-
-    /// A key while a name is looked for.
-    fn find_command(&mut self, command: Command) {
-        let Some(find) = &mut self.find else { return };
-        match command {
-            Command::InputAccept => self.find = None,
-            Command::InputCancel => {
-                let before = find.before;
-                self.find = None;
-                self.choose(before);
-            }
-            Command::Up | Command::Down => {
-                find.step(command == Command::Down);
-                self.choose_found();
-            }
-            _ => {
-                if find.input.apply(command) {
-                    self.look();
-                }
-            }
-        }
-    }
-
-    fn look(&mut self) {
-        let Some(mut find) = self.find.take() else { return };
-        if let Some(table) = self.table() {
-            let name = Field::Attribute(Attribute::Name);
-            find.look(table.rows_from(0).map(|row| match row.value(&name) {
-                Some(Value::Text(name)) => name,
-                _ => std::borrow::Cow::Borrowed(""),
-            }));
-        }
-        self.find = Some(find);
-        self.choose_found();
-    }
-
-    fn choose_found(&mut self) {
-        let Some(row) = self.find.as_ref().and_then(Find::row) else { return };
-        let line = self.lines.of_row(row);
-        // A run in a folded group has to be seen.
-        if let Some(Line::Group(group)) = self.lines.at(line) {
-            self.fold(group, false);
-        }
-        self.choose(self.lines.of_row(row));
-    }
-
-    fn fold(&mut self, group: usize, is_folded: bool) {
+    pub(super) fn fold(&mut self, group: usize, is_folded: bool) {
         let Some(label) = self.lines.groups().get(group).map(|group| group.label.clone()) else { return };
         if is_folded {
             self.folded.insert(label)
@@ -431,7 +337,7 @@ impl RunsView {
         self.choose(self.lines.of_group(group));
     }
 
-    fn fold_all(&mut self) {
+    pub(super) fn fold_all(&mut self) {
         let labels: BTreeSet<String> = self.lines.groups().iter().map(|group| group.label.clone()).collect();
         let group = self.lines.group_of(self.selected);
         self.folded = if self.folded.is_superset(&labels) { BTreeSet::new() } else { labels };
@@ -441,7 +347,7 @@ impl RunsView {
         }
     }
 
-    fn sort_by_heading(&mut self, column: u16, area: Rect) {
+    pub(super) fn sort_by_heading(&mut self, column: u16, area: Rect) {
         let mut x = usize::from(area.x) + 1;
         for heading in &self.columns {
             if (x..x + heading.width).contains(&usize::from(column)) {
@@ -455,28 +361,8 @@ impl RunsView {
         }
     }
 
-    /// Opens a list that is made of the names of metrics, parameters and tags, as soon as they are there.
-    fn open_chooser(&mut self, command: Command) -> Vec<Step> {
-        let Some(names) = &self.names else {
-            self.opens = Some(command);
-            return Vec::new();
-        };
-        let overlay = match command {
-            Command::Columns => {
-                let shown: Vec<Kind> = match &self.kinds {
-                    Some(kinds) => kinds.clone(),
-                    None => self.columns.iter().map(|column| column.kind.clone()).collect(),
-                };
-                choosers::columns(&shown, names)
-            }
-            Command::GroupBy => choosers::groups(self.group.as_ref(), names),
-            _ => choosers::sort(&self.sort.key, names),
-        };
-        vec![Step::Open(overlay)]
-    }
-
     /// Asks for the sparklines on the screen that are missing or out of date, one request at a time.
-    fn wanted_sparks(&mut self, context: &Context) -> Option<Effect> {
+    pub(super) fn wanted_sparks(&mut self, context: &Context) -> Option<Effect> {
         if self.sparks_pending {
             return None;
         }
@@ -498,188 +384,12 @@ impl RunsView {
         None
     }
 
-    fn wanted_names(&mut self) -> Option<Effect> {
+    pub(super) fn wanted_names(&mut self) -> Option<Effect> {
         let wants = self.filter.input.is_some() || self.opens.is_some();
         if !wants || self.names.is_some() || std::mem::replace(&mut self.names_asked, true) {
             return None;
         }
         Some(Effect::Runs(Request::Names))
-    }
-
-    fn selected_run<'c>(&self, context: &'c Context) -> Option<&'c Run> {
-        context.records.get(&self.selected_row()?.id())
-    }
-
-    /// Asks whether to remove the chosen run from the lists.
-    fn ask_to_remove(&self) -> Option<Step> {
-        let row = self.selected_row()?;
-        if status_of(&row) == RunStatus::Running {
-            return Some(Step::word("this run is in progress; it can be removed when it has ended"));
-        }
-        let name = columns::plain(row.value(&Field::Attribute(Attribute::Name)), Timestamp::UNIX_EPOCH);
-        let lines = [
-            format!("{} will not be listed any more.", text::clean(&name)),
-            "Its record, its code and its artifacts stay in git.".to_owned(),
-        ];
-        let lines = lines.into_iter().map(TextLine::from).collect();
-        let confirm = Confirm::new(Purpose::Remove(row.id()), "Remove the run?".to_owned(), lines);
-        Some(Step::Open(Overlay::Confirm(confirm)))
-    }
-}
-
-impl ViewState for RunsView {
-    fn scope(&self) -> Scope {
-        match (&self.filter.input, &self.find) {
-            (Some(_), _) => Scope::Typing,
-            (None, Some(_)) => Scope::Find,
-            (None, None) => Scope::Runs,
-        }
-    }
-
-    fn command(&mut self, command: Command, context: &Context) -> Vec<Step> {
-        if self.filter.input.is_some() {
-            self.filter_command(command, context);
-            return Vec::new();
-        }
-        if self.find.is_some() {
-            self.find_command(command);
-            return Vec::new();
-        }
-        let selected = self.selected_row().map(|row| row.id());
-        let group = self.lines.group_of(self.selected);
-        let on_heading = matches!(self.lines.at(self.selected), Some(Line::Group(_)));
-        match command {
-            Command::Open | Command::Toggle if on_heading => {
-                if let Some(place) = group {
-                    let is_folded = self.lines.groups().get(place).is_some_and(|group| group.is_folded);
-                    self.fold(place, !is_folded);
-                }
-            }
-            Command::Open => return selected.map(|run_id| Step::Go(Place::Run(run_id))).into_iter().collect(),
-            Command::Left => {
-                if let Some(group) = group {
-                    self.fold(group, true);
-                }
-            }
-            Command::FoldAll => self.fold_all(),
-            Command::Mark => {
-                self.choose(moved(self.selected, Command::Down, 1, self.lines.count()));
-                return selected.map(Step::Mark).into_iter().collect();
-            }
-            Command::Note => return self.selected_run(context).map(run::ask_for_note).into_iter().collect(),
-            Command::Remove => return self.ask_to_remove().into_iter().collect(),
-            Command::CopyId => return selected.map(|run_id| Step::copy(run_id.to_string())).into_iter().collect(),
-            Command::CopyCommit => {
-                let commit = self.selected_row().and_then(|row| row.value(&Field::Attribute(Attribute::Commit)));
-                return match commit {
-                    Some(Value::Text(commit)) => vec![Step::copy(commit.into_owned())],
-                    _ => vec![Step::word("this run has no commit")],
-                };
-            }
-            Command::ShowCommit => return self.selected_run(context).map(run::show_commit).into_iter().collect(),
-            Command::SortBy | Command::Columns | Command::GroupBy => return self.open_chooser(command),
-            Command::Filter => {
-                self.filter.start();
-                self.offer();
-            }
-            Command::Find => self.find = Some(Find::new(self.selected)),
-            Command::Back => self.filter.apply("", context.now),
-            Command::Sort => self.sort_by_next(),
-            Command::ReverseSort => {
-                let turned = SortKey { descending: !self.sort.descending, ..self.sort.clone() };
-                self.resort(turned);
-            }
-            _ => {
-                let page = self.screen_rows(context).saturating_sub(1).max(1);
-                self.choose(moved(self.selected, command, page, self.lines.count()));
-            }
-        }
-        Vec::new()
-    }
-
-    fn type_character(&mut self, character: char, context: &Context) -> Vec<Step> {
-        if let Some(input) = &mut self.filter.input {
-            input.insert(character);
-            self.apply_input(context);
-            self.offer();
-        } else if let Some(find) = &mut self.find {
-            find.input.insert(character);
-            self.look();
-        }
-        Vec::new()
-    }
-
-    fn mouse(&mut self, mouse: Mouse, context: &Context) -> Vec<Step> {
-        let (heading, body) = split_top(parts::inside(self.layout(context).table), 1);
-        match mouse.kind {
-            MouseKind::WheelUp => self.choose(self.selected.saturating_sub(3)),
-            MouseKind::WheelDown => self.choose(self.selected + 3),
-            MouseKind::Press if mouse.is_in(heading) => self.sort_by_heading(mouse.column, heading),
-            MouseKind::Press | MouseKind::DoublePress => {
-                let line = mouse.row_in(body).map(|row| self.offset + row).filter(|line| *line < self.lines.count());
-                if let Some(line) = line {
-                    self.choose(line);
-                    if mouse.kind == MouseKind::DoublePress && self.filter.input.is_none() && self.find.is_none() {
-                        return self.command(Command::Open, context);
-                    }
-                }
-            }
-            MouseKind::Drag | MouseKind::Release => {}
-        }
-        Vec::new()
-    }
-
-    fn given(&mut self, purpose: &Purpose, given: Given, _context: &Context) -> Vec<Step> {
-        match (purpose, given) {
-            (Purpose::Remove(run_id), Given::Yes) => return vec![Step::Do(Effect::Change(Change::Remove(*run_id)))],
-            (Purpose::SortBy, Given::Chosen(keys)) => keys.into_iter().for_each(|key| self.sort_by(key)),
-            (Purpose::GroupBy, Given::Chosen(keys)) => {
-                self.group = keys.first().and_then(|key| SortKey::parse(key).ok()?.field());
-                self.folded.clear();
-                self.relist();
-            }
-            (Purpose::Columns, Given::Chosen(keys)) => {
-                let kinds: Vec<Kind> = keys.iter().filter_map(|key| Kind::parse(key)).collect();
-                // Without any, they follow from the runs again.
-                self.kinds = (!kinds.is_empty()).then_some(kinds);
-                self.columns_for = None;
-            }
-            (purpose, given) => return run::noted(purpose, given),
-        }
-        Vec::new()
-    }
-
-    fn settle(&mut self, context: &Context) {
-        if let Load::Ready(sheet) = &self.sheet {
-            let wanted = (sheet.number, context.size.0);
-            if self.columns_for != Some(wanted) {
-                let width = usize::from(context.size.0.saturating_sub(4));
-                self.columns = match &self.kinds {
-                    Some(kinds) => columns::chosen(kinds, &sheet.table, width, context.now),
-                    None => columns::choose(&sheet.suggested, &sheet.table, width, context.now),
-                };
-                self.columns_for = Some(wanted);
-            }
-        }
-        self.offset = held(self.offset, self.selected, self.screen_rows(context), self.lines.count());
-    }
-
-    fn needs(&self, _context: &Context) -> Vec<RunId> {
-        self.selected_row().map(|row| row.id()).into_iter().collect()
-    }
-
-    fn wanted(&mut self, context: &Context) -> Vec<Effect> {
-        let mut effects: Vec<Effect> = self.wanted_sparks(context).into_iter().collect();
-        effects.extend(self.wanted_names());
-        if let (Some(_), Some(run_id)) = (self.layout(context).preview, self.selected_row().map(|row| row.id())) {
-            self.preview.show(run_id);
-            effects.extend(self.preview.wanted_charts(context));
-        }
-        effects
-    }
-
-    fn draw(&self, context: &Context, theme: &Theme, _area: Rect, buffer: &mut Buffer) {
-        table::draw(self, context, theme, buffer);
     }
 }
 
