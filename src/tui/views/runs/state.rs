@@ -29,6 +29,9 @@ use super::table;
 /// Runs are looked at this often, unless that takes long.
 const REFRESH: SignedDuration = SignedDuration::from_millis(500);
 
+/// Sparklines that are kept; who has seen more is elsewhere by now.
+const SPARKS: usize = 5000;
+
 /// What a run has come to: what was loaded for another stamp is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tui) struct Stamp {
@@ -214,6 +217,9 @@ impl RunsView {
             Answer::Table(request, result) => self.table_loaded(&request, result, context),
             Answer::Sparks(metric, sparks) => {
                 self.sparks_pending = false;
+                if self.sparks.len() > SPARKS {
+                    self.sparks.clear();
+                }
                 let keyed = |(run_id, stamp, values)| ((run_id, metric.clone()), (stamp, values));
                 self.sparks.extend(sparks.into_iter().map(keyed));
             }

@@ -175,8 +175,8 @@ impl ViewState for RunsView {
             (Purpose::SortBy, Given::Chosen(keys)) => keys.into_iter().for_each(|key| self.sort_by(key)),
             (Purpose::GroupBy, Given::Chosen(keys)) => {
                 self.group = keys.first().and_then(|key| SortKey::parse(key).ok()?.field());
+                // The lines follow when the rows come in their new order.
                 self.folded.clear();
-                self.relist();
             }
             (Purpose::Columns, Given::Chosen(keys)) => {
                 let kinds: Vec<Kind> = keys.iter().filter_map(|key| Kind::parse(key)).collect();
