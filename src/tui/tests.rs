@@ -2,7 +2,6 @@
 
 pub(super) mod frame;
 mod pictures;
-mod tables;
 
 use jiff::{SignedDuration, Timestamp};
 use ratatui::crossterm::event::KeyCode;
