@@ -659,6 +659,8 @@ fn share_hint(error: &ShareError) -> Option<String> {
         ),
         ShareError::Busy { .. } => Some("run it again: nothing is lost".to_owned()),
         ShareError::Refused { remote, .. } => Some(format!("ask who pushed it to {remote}; nothing was changed here")),
+        ShareError::Unmergeable { .. } => Some("`git ml verify` says what is wrong with it".to_owned()),
+        ShareError::Registry(error) => registry_hint(error),
         ShareError::Run(error) => run_hint(error),
         ShareError::Git(error) => git_hint(error),
     }

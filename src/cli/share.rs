@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::config::{Config, ShareSnapshots};
-use crate::git::{CommitInfo, Manner};
-use crate::share::{self, Diverged, Exchange, KeptOut, Received, Registered, Sent, ShareError, SharedSignatures};
+use crate::git::Manner;
+use crate::registry::{MergeStory, Mover};
+use crate::share::{
+    self, Exchange, KeptOut, Received, Registered, RegistryState, Sent, ShareError, SharedSignatures,
+};
 use crate::track::Workspace;
-use crate::words::{ago, count, printable};
+use crate::words::{count, printable};
 
 use super::ask::ask;
 use super::output::print_line;
@@ -96,11 +99,16 @@ impl Shared {
                 print_line(&line)?;
             }
         }
-        let Registered::Diverged(diverged) = registry else { return Ok(()) };
-        let message = format!("the registry changed here and on {remote}, and neither was overwritten");
-        for line in diverged_lines(remote, diverged) {
-            context.say(&line);
+        let MergeStory { not_taken, .. } = &registry.story;
+        for line in registry.story.lines(remote) {
+            context.say(&printable(&line));
         }
+        let Some(first) = not_taken.first() else { return Ok(()) };
+        let moves = match not_taken.len() {
+            1 => format!("your move of {}@{} is not taken", first.model, first.alias),
+            number => format!("{number} of your moves of aliases are not taken"),
+        };
+        let message = format!("{moves}: others had moved them on {remote} first");
         match way {
             Way::Fetch => {
                 context.warn(&message);
@@ -108,10 +116,7 @@ impl Shared {
             }
             Way::Push => Err(Failure::User {
                 message,
-                hint: format!(
-                    "to take theirs and make your changes again: `git update-ref refs/ml/registry \
-                     refs/ml/remotes/{remote}/registry`"
-                ),
+                hint: format!("all else is shared: look at `git ml model history {}`, then decide again", first.model),
             }),
         }
     }
@@ -136,10 +141,14 @@ impl Shared {
             }
             lines.push(line);
         }
-        match registry {
-            Registered::Received => lines.push(format!("the registry is as on {remote}")),
-            Registered::Sent => lines.push(format!("shared the registry with {remote}")),
-            Registered::Same | Registered::Ahead | Registered::Diverged(_) => {}
+        match registry.state {
+            RegistryState::Received => lines.push(format!("the registry is as on {remote}")),
+            RegistryState::Sent => lines.push(format!("shared the registry with {remote}")),
+            RegistryState::Merged => lines.push(format!("merged the registry of {remote} with ours")),
+            RegistryState::MergedAndSent => {
+                lines.push(format!("merged the registry of {remote} with ours, and shared it"));
+            }
+            RegistryState::Same | RegistryState::Ahead => {}
         }
         let SharedSignatures { received, sent, .. } = signatures;
         let words = |number: usize| count(number as u64, "signature");
@@ -176,25 +185,41 @@ impl Shared {
             "sent": sent.runs,
             "with_uncommitted_code": sent.with_code,
             "without_uncommitted_code": sent.without_code,
-            "registry": match registry {
-                Registered::Same => "same",
-                Registered::Received => "received",
-                Registered::Sent => "sent",
-                Registered::Ahead => "ahead",
-                Registered::Diverged(_) => "diverged",
+            "registry": match registry.state {
+                RegistryState::Same => "same",
+                RegistryState::Received => "received",
+                RegistryState::Sent => "sent",
+                RegistryState::Ahead => "ahead",
+                RegistryState::Merged => "merged",
+                RegistryState::MergedAndSent => "merged-and-sent",
             },
             "signatures": { "received": signatures.received, "sent": signatures.sent },
+            "registry_changes": story_json(&registry.story),
         })
     }
 }
 
-/// Who moved what, on both sides.
-fn diverged_lines(remote: &str, diverged: &Diverged) -> Vec<String> {
-    let now = jiff::Timestamp::now();
-    let line = |place: &str, event: &CommitInfo| {
-        let (what, who) = (printable(event.subject()), printable(&event.author));
-        format!("  {place}: {what}, by {who}, {}", ago(event.time, now))
+/// What became of our changes of the registry, as `--json` has it.
+fn story_json(story: &MergeStory) -> Value {
+    let mover = |mover: &Option<Mover>| {
+        mover.as_ref().map(|Mover { by, when, note }| json!({ "by": by, "when": when, "note": note }))
     };
-    let theirs = diverged.theirs.iter().map(|event| line(remote, event));
-    theirs.chain(diverged.ours.iter().map(|event| line("here", event))).collect()
+    let renumbered = story.renumbered.iter();
+    let renumbered = renumbered.map(|one| json!({ "model": one.model, "from": one.from, "to": one.to }));
+    let not_taken = story.not_taken.iter().map(|one| {
+        json!({
+            "model": one.model,
+            "alias": one.alias,
+            "version": one.wanted,
+            "stands": one.stands,
+            "first": mover(&one.first),
+            "second": mover(&one.second),
+        })
+    });
+    let kept = story.kept.iter().map(|(model, version)| json!({ "model": model, "version": version }));
+    json!({
+        "renumbered": renumbered.collect::<Vec<_>>(),
+        "not_taken": not_taken.collect::<Vec<_>>(),
+        "kept": kept.collect::<Vec<_>>(),
+    })
 }

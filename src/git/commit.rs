@@ -57,6 +57,23 @@ impl Repository {
         from_bytes(id.as_slice())
     }
 
+    /// Makes a merge, on no ref: the tree of `first` with the edits. It survives a power cut, and is signed as the user's
+    /// commits are.
+    pub fn merge_commit(
+        &self,
+        first: &CommitId,
+        second: &CommitId,
+        edits: &[TreeEdit],
+        message: &str,
+        author: &Identity,
+    ) -> Result<CommitId, GitError> {
+        let mut objects = NewObjects::new(self)?;
+        let tree = objects.edit_tree(Some(self.tree_id_of(first)?), edits)?;
+        let id = objects.commit(tree, &[to_gix(first), to_gix(second)], author, message)?;
+        objects.publish(None)?;
+        from_bytes(id.as_slice())
+    }
+
     /// Moves a ref of ours, if it is still where it was expected; none means that there was no such ref.
     ///
     /// The ref survives a power cut, and what its commit has that the first parent does not have.

@@ -234,6 +234,14 @@ impl Repository {
         self.gix().is_shallow().or_failed(|| "cannot tell whether history is whole")
     }
 
+    /// A commit and all that lead to it, through every parent, in no certain order.
+    pub fn ancestry(&self, tip: &CommitId) -> Result<Vec<CommitInfo>, GitError> {
+        let action = || format!("cannot read the history of {tip}");
+        let repository = self.gix();
+        let walk = repository.rev_walk([to_gix(tip)]).all().or_failed(action)?;
+        walk.map(|step| commit_info(&repository, &from_bytes(step.or_failed(action)?.id.as_slice())?)).collect()
+    }
+
     /// git's drawing of the commits that `tips` reach. In the line of a commit stand, each behind a NUL, its id, the ids of
     /// its parents, and its short id with the names that point to it and its subject.
     pub fn graph(&self, tips: &[CommitId]) -> Result<String, GitError> {

@@ -38,6 +38,12 @@ impl FromStr for ObjectName {
 }
 
 impl ObjectName {
+    /// The object of an id.
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
     fn of(id: &gix::oid) -> Result<Self, GitError> {
         Ok(Self(*from_bytes(id.as_bytes())?.as_bytes()))
     }

@@ -13,7 +13,9 @@ use super::describe::version_edit;
 use super::events::{AliasChange, EventKind, Override, register_message};
 use super::names::{MAX_VERSION, check_alias_name, check_model_name};
 use super::tree::{Tree, alias_path, version_path};
-use super::{DataFacts, Model, REGISTRY_REF, Registry, RegistryError, Resolved, Version, VersionAbout};
+use super::{
+    DataFacts, Model, REGISTRY_REF, Registry, RegistryError, RegistryEvent, Resolved, Version, VersionAbout, history,
+};
 
 /// Bytes a remark may have.
 const MAX_NOTE: usize = 16 * 1024;
@@ -196,7 +198,12 @@ impl Registry<'_> {
     /// Rolling back again goes one step further back, not forth.
     pub fn rollback(&self, model: &str, alias: &str, note: Option<&str>) -> Result<(u64, u64), RegistryError> {
         let from = self.present_alias(model, alias)?;
-        let to = self.before(model, alias, from)?;
+        let present = self.model(model)?;
+        let is_there = |version| present.find(version).is_some();
+        let to = match self.tree()? {
+            Some(tree) => history::before(&tree, model, alias, from, &is_there)?,
+            None => None,
+        };
         let to = to.ok_or_else(|| RegistryError::NothingBefore { model: model.to_owned(), alias: alias.to_owned() })?;
         self.move_alias(EventKind::Rollback, model, alias, Some(from), Some(to), note)?;
         Ok((from, to))
@@ -261,32 +268,11 @@ impl Registry<'_> {
         Ok(self.model(model)?.aliases.get(alias).copied())
     }
 
-    /// Where an alias that points to `now` pointed before its last move, by the history of its moves.
-    fn before(&self, model: &str, alias: &str, now: u64) -> Result<Option<u64>, RegistryError> {
-        let mut stack = Vec::new();
-        for event in self.history(model)?.into_iter().rev().filter(|event| event.alias.as_deref() == Some(alias)) {
-            match (event.kind, event.version) {
-                (EventKind::Rollback, Some(version)) => {
-                    stack.pop();
-                    if stack.last() != Some(&version) {
-                        stack.push(version);
-                    }
-                }
-                (EventKind::Unalias, _) => stack.clear(),
-                (_, Some(version)) => stack.push(version),
-                (_, None) => {}
-            }
-        }
-        if stack.last() == Some(&now) {
-            stack.pop();
-        }
-        Ok(stack.pop())
-    }
-
     /// Who moved an alias that is not where it was, when and to what.
     fn moved(&self, model: &str, alias: &str, now: Option<u64>) -> RegistryError {
         let history = self.history(model).unwrap_or_default();
-        let event = history.into_iter().find(|event| event.alias.as_deref() == Some(alias));
+        let is_move = |event: &RegistryEvent| event.alias.as_deref() == Some(alias) && event.kind.moves_alias();
+        let event = history.into_iter().find(is_move);
         let now = match now {
             Some(version) => format!("points to v{version}"),
             None => "is gone".to_owned(),

@@ -7,6 +7,8 @@ use std::fmt::Write;
 use crate::git::CommitInfo;
 
 use super::Version;
+use super::history::{Names, Renumbered};
+use super::merged;
 use super::names::{check_alias_name, check_model_name, parse_number};
 
 /// What happened.
@@ -32,10 +34,21 @@ pub enum EventKind {
     Remove,
     /// A model was removed.
     RemoveModel,
+    /// A version is not to be used any more.
+    Deprecate,
+    /// A version may be used again.
+    Restore,
+    /// A merge gave a version another number.
+    Renumber,
+    /// A merge did not take a move of an alias, which others had moved first.
+    NotTaken,
+    /// A merge did not take the removal of a version, which an alias pointed to.
+    Kept,
 }
 
 impl EventKind {
-    const ALL: [Self; 10] = [
+    /// What a commit can say of itself. What a merge says stands in trailers of its own.
+    const ALL: [Self; 12] = [
         Self::Register,
         Self::Alias,
         Self::Promote,
@@ -46,7 +59,14 @@ impl EventKind {
         Self::Rename,
         Self::Remove,
         Self::RemoveModel,
+        Self::Deprecate,
+        Self::Restore,
     ];
+
+    /// Whether an alias is elsewhere since.
+    pub fn moves_alias(self) -> bool {
+        matches!(self, Self::Alias | Self::Promote | Self::Rollback | Self::Unalias)
+    }
 
     /// The word for trailers and JSON.
     pub fn as_str(self) -> &'static str {
@@ -61,6 +81,11 @@ impl EventKind {
             Self::Rename => "rename",
             Self::Remove => "remove",
             Self::RemoveModel => "remove-model",
+            Self::Deprecate => "deprecate",
+            Self::Restore => "restore",
+            Self::Renumber => "renumber",
+            Self::NotTaken => "not-taken",
+            Self::Kept => "kept",
         }
     }
 }
@@ -153,7 +178,7 @@ impl AliasChange<'_> {
 }
 
 /// Text as the value of a trailer, which is one line.
-fn in_a_line(text: &str) -> String {
+pub(super) fn in_a_line(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
@@ -194,6 +219,8 @@ fn words_of(kind: EventKind, version: Option<u64>, from: Option<&str>) -> Option
         (EventKind::Rename, _, Some(from)) => Some(format!("renamed from {from}")),
         (EventKind::Remove, Some(version), _) => Some(format!("removed v{version}")),
         (EventKind::RemoveModel, ..) => Some("removed".to_owned()),
+        (EventKind::Deprecate, Some(version), _) => Some(format!("deprecated v{version}")),
+        (EventKind::Restore, Some(version), _) => Some(format!("restored v{version}")),
         _ => None,
     }
 }
@@ -233,20 +260,89 @@ pub(super) fn register_message(version: &Version, run_name: Option<&str>) -> Str
     text
 }
 
-/// Reads an event back from its commit; none if the commit is not one of ours.
-///
-/// Only the last paragraph counts, so no remark can pass for a trailer.
-pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
-    let message = commit.message.trim_end().to_owned();
+/// An event, and what it is about by the names of now and of then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    /// With the model's name of then, and the numbers of now.
+    pub(super) event: RegistryEvent,
+    /// What the model is called now; none where it is gone and another one has its name.
+    pub(super) model_now: Option<String>,
+    /// The number that the version had then.
+    pub(super) version_then: Option<u64>,
+}
+
+/// The last paragraph of a message. Only that counts, so no remark can pass for a trailer.
+pub(super) fn trailers(message: &str) -> Option<&str> {
+    message.trim_end().rsplit_once("\n\n").map(|(_, trailers)| trailers)
+}
+
+/// Reads the events back from their commit, which has these names; none if the commit is not one of ours.
+pub(super) fn parse(commit: CommitInfo, names: &Names) -> Vec<Told> {
+    let told = |mut event: RegistryEvent| {
+        let version_then = event.version;
+        let is_of_now = |version: u64| names.version(&event.model, version);
+        let (version, previous) = (event.version.map(is_of_now), event.previous.map(is_of_now));
+        if (version, previous) != (event.version, event.previous) {
+            let then = version_then.filter(|then| Some(*then) != version);
+            (event.version, event.previous) = (version, previous);
+            event.what = what_happened(&event).unwrap_or(event.what);
+            event.what += &then.map(|then| format!(" (v{then} then)")).unwrap_or_default();
+        }
+        let model_now = names.model(&event.model).map(str::to_owned);
+        Told { event, model_now, version_then }
+    };
+    match commit.parents.len() {
+        0 | 1 => parse_plain(&commit).into_iter().map(told).collect(),
+        // What a merge says is about what it made, whose numbers are those of its own commit.
+        _ => merged::events_in(&commit).into_iter().map(told).collect(),
+    }
+}
+
+/// What the model was called before, and what since, where a commit renamed one.
+pub(super) fn rename_in(commit: &CommitInfo) -> Option<(String, String)> {
+    let event = parse_plain(commit).filter(|event| event.kind == EventKind::Rename)?;
+    Some((event.renamed_from?, event.model))
+}
+
+/// The versions that a merge says it renumbered.
+pub(super) fn renumbered_in(commit: &CommitInfo) -> Vec<Renumbered> {
+    merged::renumbered_in(commit)
+}
+
+/// The event of a commit that is no merge, with the names and numbers of then.
+pub(super) fn parse_plain(commit: &CommitInfo) -> Option<RegistryEvent> {
+    let message = commit.message.trim_end();
     let (before, trailers) = message.rsplit_once("\n\n")?;
     let find = |key: &str| trailers.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     let kind = EventKind::ALL.into_iter().find(|kind| find("Git-ML-Event") == Some(kind.as_str()))?;
     let model = find("Git-ML-Model").filter(|name| check_model_name(name).is_ok())?;
     let alias = find("Git-ML-Alias").filter(|name| check_alias_name(name).is_ok());
-    let version = find("Git-ML-Version").and_then(parse_number);
-    let previous = find("Git-ML-Previous").and_then(parse_number);
     let from = find("Git-ML-From").filter(|name| check_model_name(name).is_ok());
-    let what = match (kind, alias, version, previous) {
+    // The first paragraph is the subject; a registration's last one, before the trailers, is its details.
+    let mut remark = before.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
+    if kind == EventKind::Register {
+        remark = remark.rsplit_once("\n\n").map(|(remark, _)| remark).unwrap_or_default();
+    }
+    let mut event = RegistryEvent {
+        commit: commit.clone(),
+        model: model.to_owned(),
+        what: String::new(),
+        kind,
+        version: find("Git-ML-Version").and_then(parse_number),
+        alias: alias.map(str::to_owned),
+        previous: find("Git-ML-Previous").and_then(parse_number),
+        renamed_from: from.map(str::to_owned),
+        note: Some(remark.trim()).filter(|remark| !remark.is_empty()).map(str::to_owned),
+        overridden: find("Git-ML-Override").map(str::to_owned),
+    };
+    event.what = what_happened(&event)?;
+    Some(event)
+}
+
+/// What happened, in words; none where the event lacks what it is about.
+fn what_happened(event: &RegistryEvent) -> Option<String> {
+    let RegistryEvent { kind, version, previous, .. } = event;
+    Some(match (kind, event.alias.as_deref(), version, previous) {
         (EventKind::Register, _, Some(version), _) => format!("registered v{version}"),
         (EventKind::Unalias, Some(alias), _, Some(previous)) => format!("{alias} removed (was v{previous})"),
         (EventKind::Unalias, Some(alias), _, None) => format!("{alias} removed"),
@@ -259,17 +355,8 @@ pub(super) fn parse(commit: CommitInfo) -> Option<RegistryEvent> {
                 None => format!("{alias} -> v{version}"),
             }
         }
-        _ => words_of(kind, version, from)?,
-    };
-    // The first paragraph is the subject; a registration's last one, before the trailers, is its details.
-    let mut remark = before.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
-    if kind == EventKind::Register {
-        remark = remark.rsplit_once("\n\n").map(|(remark, _)| remark).unwrap_or_default();
-    }
-    let note = Some(remark.trim()).filter(|remark| !remark.is_empty()).map(str::to_owned);
-    let overridden = find("Git-ML-Override").map(str::to_owned);
-    let (model, alias, renamed_from) = (model.to_owned(), alias.map(str::to_owned), from.map(str::to_owned));
-    Some(RegistryEvent { commit, model, what, kind, version, alias, previous, renamed_from, note, overridden })
+        _ => words_of(*kind, *version, event.renamed_from.as_deref())?,
+    })
 }
 
 #[cfg(test)]
@@ -309,7 +396,7 @@ mod tests {
             for note in [None, Some("better on\n\nthe hard cases")] {
                 let commit = commit(change(kind, note).message());
                 assert_eq!(commit.subject(), subject);
-                let event = parse(commit).unwrap();
+                let event = parse_plain(&commit).unwrap();
                 assert_eq!((event.kind, event.what.as_str(), event.note.as_deref()), (kind, what, note));
                 assert_eq!((event.model.as_str(), event.alias.as_deref()), ("digits", Some("production")));
             }
@@ -337,14 +424,14 @@ mod tests {
         Git-ML-Failed: metrics.a >= 0.9: metrics.a is 0.5 (digits@v3)
         Git-ML-Failed: signed
         ");
-        let event = parse(commit(change.message())).unwrap();
+        let event = parse_plain(&commit(change.message())).unwrap();
         assert_eq!((event.overridden.as_deref(), event.note.as_deref()), (Some("the test set was wrong"), Some("now")));
     }
 
     #[test]
     fn a_remark_cannot_pass_for_a_trailer() {
         let forged = "fine\n\nGit-ML-Event: unalias\nGit-ML-Model: other";
-        let event = parse(commit(change(EventKind::Alias, Some(forged)).message())).unwrap();
+        let event = parse_plain(&commit(change(EventKind::Alias, Some(forged)).message())).unwrap();
         assert_eq!((event.kind, event.model.as_str()), (EventKind::Alias, "digits"));
         assert_eq!(event.note.as_deref(), Some(forged));
     }
@@ -392,7 +479,7 @@ mod tests {
         Git-ML-Artifact: abababababababababababababababababababababababababababababababab
         Git-ML-Run: 01010101010101010101010101010101
         ");
-        let event = parse(commit(message)).unwrap();
+        let event = parse_plain(&commit(message)).unwrap();
         assert_eq!((event.what.as_str(), event.note.as_deref()), ("registered v3", Some("first good one")));
     }
 
@@ -406,7 +493,7 @@ mod tests {
             "subject\n\nGit-ML-Event: alias\nGit-ML-Model: x\nGit-ML-Alias: a\nGit-ML-Version: 99999999999999999999",
             "subject\n\nGit-ML-Event: register\nGit-ML-Model: x",
         ] {
-            assert_eq!(parse(commit(message.to_owned())), None, "{message}");
+            assert_eq!(parse_plain(&commit(message.to_owned())), None, "{message}");
         }
     }
 }

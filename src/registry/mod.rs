@@ -7,6 +7,8 @@ mod change;
 mod data;
 mod describe;
 mod events;
+mod history;
+mod merged;
 mod names;
 mod target;
 mod tree;
@@ -16,9 +18,13 @@ pub use about::{ModelAbout, VersionAbout};
 pub use change::{AliasMove, Details, Registered};
 pub use data::{DataFacts, DataValue};
 pub use events::{EventKind, Override, RegistryEvent};
+pub use history::Renumbered;
+pub use merged::{MergeStory, Mover, NotTaken};
+pub(crate) use names::parse_number;
 pub use names::{check_alias_name, check_model_name, parse_version};
 pub use tree::Survey;
 pub use version::{Model, Version};
+pub(crate) use version::{parse_alias, renumber};
 
 use std::collections::BTreeMap;
 
@@ -28,6 +34,7 @@ use crate::run::RunError;
 use crate::store::StoreError;
 use crate::track::{TrackError, Workspace};
 
+use events::Told;
 use tree::Tree;
 
 /// The ref that keeps the registry.
@@ -216,61 +223,53 @@ impl<'w> Registry<'w> {
         }
     }
 
-    /// What happened to a model, newest first.
+    /// What happened to a model, newest first, through merges.
     pub fn history(&self, model: &str) -> Result<Vec<RegistryEvent>, RegistryError> {
-        // Newest first: before it was renamed it had another name.
-        let mut name = model.to_owned();
-        let mut history = Vec::new();
-        for event in self.events()?.into_iter() {
-            if event.model == name {
-                name = event.renamed_from.clone().unwrap_or(name);
-                history.push(event);
-            }
-        }
-        Ok(history)
+        let Some(tree) = self.tree()? else { return Ok(Vec::new()) };
+        let told = history::events(&tree)?;
+        let is_asked = |told: &Told| told.model_now.as_deref() == Some(model);
+        Ok(told.into_iter().filter(is_asked).map(|told| told.event).collect())
     }
 
-    /// What happened to all models, newest first.
+    /// What happened to all models, newest first, through merges.
     pub fn events(&self) -> Result<Vec<RegistryEvent>, RegistryError> {
-        let Some(tree) = self.tree()? else {
-            return Ok(Vec::new());
-        };
-        let commits = self.workspace.repository.first_parents(&tree.tip, usize::MAX)?;
-        Ok(commits.into_iter().filter_map(events::parse).collect())
+        self.tree()?.map_or_else(|| Ok(Vec::new()), |tree| self.events_at(&tree.tip))
+    }
+
+    /// The same in the history of any commit of a registry.
+    pub fn events_at(&self, tip: &CommitId) -> Result<Vec<RegistryEvent>, RegistryError> {
+        let tree = Tree { repository: &self.workspace.repository, tip: *tip };
+        Ok(history::events(&tree)?.into_iter().map(|told| told.event).collect())
     }
 
     /// Versions that are not what was registered under their number, or are gone.
     pub fn changed_versions(&self) -> Result<Vec<ChangedVersion>, RegistryError> {
-        let Some(now) = self.tree()? else {
-            return Ok(Vec::new());
-        };
-        // What was registered and neither removed nor renamed since, by its present name.
-        let mut registered: BTreeMap<(String, u64), RegistryEvent> = BTreeMap::new();
-        for event in self.events()?.into_iter().rev() {
-            match (event.kind, event.version, &event.renamed_from) {
-                (EventKind::Register, Some(version), _) => {
-                    registered.insert((event.model.clone(), version), event);
-                }
-                (EventKind::Remove, Some(version), _) => drop(registered.remove(&(event.model, version))),
-                (EventKind::RemoveModel, ..) => registered.retain(|(model, _), _| *model != event.model),
-                (EventKind::Rename, _, Some(from)) => {
-                    let rename = |((model, version), first)| match model == *from {
-                        true => ((event.model.clone(), version), first),
-                        false => ((model, version), first),
-                    };
-                    registered = registered.into_iter().map(rename).collect();
-                }
+        self.tree()?.map_or_else(|| Ok(Vec::new()), |tree| self.changed_versions_at(&tree.tip))
+    }
+
+    /// The same in any commit of a registry.
+    pub fn changed_versions_at(&self, tip: &CommitId) -> Result<Vec<ChangedVersion>, RegistryError> {
+        let now = Tree { repository: &self.workspace.repository, tip: *tip };
+        // What was registered and not removed since, by its present name.
+        let mut registered: BTreeMap<(String, u64), Told> = BTreeMap::new();
+        for told in history::events(&now)?.into_iter().rev() {
+            let Some(model) = told.model_now.clone() else { continue };
+            match (told.event.kind, told.event.version) {
+                (EventKind::Register, Some(version)) => drop(registered.insert((model, version), told)),
+                (EventKind::Remove, Some(version)) => drop(registered.remove(&(model, version))),
+                (EventKind::RemoveModel, _) => registered.retain(|(other, _), _| *other != model),
                 _ => {}
             }
         }
         let mut changed = Vec::new();
-        for ((model, version), event) in registered {
+        for ((model, version), Told { event, version_then, .. }) in registered {
+            let Some(then) = version_then else { continue };
             let at_first = Tree { tip: event.commit.id, ..now };
-            let Some(first) = at_first.version_bytes(&event.model, version)? else { continue };
+            let Some(first) = at_first.version_bytes(&event.model, then)? else { continue };
             let current = now.version_bytes(&model, version)?;
             let is_same = match &current {
-                Some(current) if event.model == model => *current == first,
-                Some(current) => is_renamed(&first, &event.model, current, &model, version),
+                Some(current) if event.model == model && then == version => *current == first,
+                Some(current) => is_renamed(&first, &event.model, then, current, &model, version),
                 None => false,
             };
             if !is_same {
@@ -287,10 +286,10 @@ impl<'w> Registry<'w> {
     }
 }
 
-/// Whether two files of a version differ in the model's name alone.
-fn is_renamed(first: &[u8], first_model: &str, current: &[u8], model: &str, version: u64) -> bool {
-    let first = Version::parse(first, first_model, version).map(|first| Version { model: model.to_owned(), ..first });
-    let first = first.and_then(|first| first.to_toml());
+/// Whether two files of a version differ in the model's name and the number alone.
+fn is_renamed(first: &[u8], model_then: &str, then: u64, current: &[u8], model: &str, version: u64) -> bool {
+    let now = |first| Version { model: model.to_owned(), version, ..first };
+    let first = Version::parse(first, model_then, then).map(now).and_then(|first| first.to_toml());
     first.is_ok_and(|first| first.as_bytes() == current)
 }
 

@@ -95,7 +95,7 @@ pub fn parse_version(text: &str) -> Option<u64> {
 }
 
 /// A version's number in its one spelling: no sign, no leading zero, not 0.
-pub(super) fn parse_number(digits: &str) -> Option<u64> {
+pub(crate) fn parse_number(digits: &str) -> Option<u64> {
     let is_canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse().ok()?;
     (is_canonical && number <= MAX_VERSION).then_some(number)

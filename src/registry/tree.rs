@@ -11,7 +11,7 @@ use super::version::parse_alias;
 use super::{Model, RegistryError, Version};
 
 /// Bytes a file in the tree may have.
-const MAX_FILE: u64 = 1 << 20;
+pub(super) const MAX_FILE: u64 = 1 << 20;
 /// Names a folder in the tree may have.
 const MAX_NAMES: usize = 1_000_000;
 

@@ -122,8 +122,14 @@ impl Model {
     }
 }
 
+/// The file of a version under another number.
+pub(crate) fn renumber(bytes: &[u8], model: &str, from: u64, to: u64) -> Result<Vec<u8>, String> {
+    let version = Version { version: to, ..Version::parse(bytes, model, from)? };
+    version.to_toml().map(String::into_bytes)
+}
+
 /// The number in an alias's file, `v3` and a newline.
-pub(super) fn parse_alias(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn parse_alias(bytes: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(bytes).ok()?;
     let digits = text.strip_suffix('\n').unwrap_or(text).strip_prefix('v')?;
     super::names::parse_number(digits)

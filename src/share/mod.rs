@@ -17,7 +17,7 @@ mod signatures;
 mod union;
 
 pub use live::share_live;
-pub use registry::{Diverged, Registered, sync_registry};
+pub use registry::{Registered, RegistryState, sync_registry};
 pub use remote::git_remote_for;
 pub use runs::{Decide, Exchange, Received, Sent, fetch, push};
 pub use signatures::{SharedSignatures, sync_signatures};
@@ -26,7 +26,7 @@ pub use union::KeptOut;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::git::GitError;
-use crate::registry::REGISTRY_REF;
+use crate::registry::{REGISTRY_REF, RegistryError};
 use crate::run::{RUNS_REF, RunError};
 use crate::sign::SIGNATURES_REF;
 
@@ -60,6 +60,15 @@ pub enum ShareError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is here cannot be merged.
+    #[error("the registry that is here cannot be merged: {problem}")]
+    Unmergeable {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Runs failed.
     #[error(transparent)]
     Run(#[from] RunError),

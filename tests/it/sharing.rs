@@ -442,16 +442,89 @@ fn the_registry_goes_forward_both_ways_and_is_never_overwritten() {
     team.git_ml(&bob, &["fetch"]).success();
     team.git_ml(&bob, &["model", "alias", "digits", "staging", "v1"]).success();
     team.git_ml(&bob, &["push"]).success();
-    // Both move it.
+    // Both change it, each in another way.
     team.git_ml(&ada, &["model", "alias", "digits", "production", "v1"]).success();
     let fetched = team.git_ml(&ada, &["fetch", "--json"]).success();
-    assert_eq!(fetched.json()["runs"]["registry"], "diverged");
-    let refused = team.git_ml(&ada, &["push"]);
-    assert_eq!(refused.exit_code(), 1);
-    let told = refused.stderr();
-    assert!(told.contains("origin: digits: staging -> v1, by Ada Tester"), "{told}");
-    assert!(told.contains("here: digits: production -> v1, by Ada Tester"), "{told}");
-    assert!(told.contains("error: the registry changed here and on origin"), "{told}");
+    assert_eq!(fetched.json()["runs"]["registry"], "merged");
+    assert_eq!(team.git_ml(&ada, &["push"]).success().stdout(), "shared the registry with origin\n");
+    team.git_ml(&bob, &["fetch"]).success();
+    let tip = |folder: &Path| team.git(folder, &["rev-parse", "refs/ml/registry"]);
+    assert_eq!(tip(&ada), tip(&bob));
+    let shown = team.git_ml(&bob, &["model", "show", "digits", "--json"]).success().json();
+    assert_eq!(shown["aliases"], serde_json::json!(["production", "staging"]));
+}
+
+#[test]
+fn versions_that_both_registered_stay_and_the_first_move_of_an_alias_stands() {
+    let team = Team::new();
+    let [ada, bob] = ["ada", "bob"].map(|name| team.clone(name));
+    for (folder, who) in [(&ada, "Ada"), (&bob, "Bob")] {
+        team.git(folder, &["config", "user.name", who]);
+        team.sandbox.write(folder.join("model/weights"), who);
+        team.git_ml(folder, &["track", "model"]).success();
+        let note = format!("by {who}");
+        team.git_ml(folder, &["model", "register", "model", "--name", "digits", "--note", &note]).success();
+        team.git_ml(folder, &["model", "promote", "digits", "production", "--note", &format!("{who} is sure")])
+            .success();
+        team.git_ml(folder, &["model", "alias", "digits", who, "v1"]).success();
+    }
+    team.git_ml(&bob, &["push"]).success();
+    let pushed = team.git_ml(&ada, &["push"]);
+    assert_eq!(pushed.exit_code(), 1);
+    assert_eq!(pushed.stdout(), "merged the registry of origin with ours, and shared it\n");
+    let told = pushed.stderr();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "digits: v1 is now v2, since origin had another v1 first");
+    assert!(lines[1].starts_with("digits: production stays at v1, moved by Bob at 2"), "{told}");
+    assert!(lines[1].contains("Z: Bob is sure; its move to v2 by Ada at 2"), "{told}");
+    assert!(lines[1].ends_with("Z: Ada is sure is not taken"), "{told}");
+    assert_eq!(lines[2], "error: your move of digits@production is not taken: others had moved them on origin first");
+    team.git_ml(&bob, &["pull"]).success();
+    for folder in [&ada, &bob] {
+        let list = team.git_ml(folder, &["model", "list", "--json"]).success().json();
+        assert_eq!(list[0]["aliases"], serde_json::json!({"Ada": 2, "Bob": 1, "production": 1}));
+        for (version, who) in [("digits@v1", "Bob"), ("digits@v2", "Ada")] {
+            let shown = team.git_ml(folder, &["model", "show", version, "--json"]).success().json();
+            assert_eq!(shown["note"], format!("by {who}"));
+        }
+        let history = team.git_ml(folder, &["model", "history", "digits", "--json"]).success().json();
+        let count = |kind: &str| history.as_array().unwrap().iter().filter(|event| event["event"] == kind).count();
+        assert_eq!(["register", "promote", "alias", "renumber", "not-taken"].map(count), [2, 2, 2, 1, 1]);
+        team.git_ml(folder, &["verify"]).success();
+    }
+    // The story is in git itself, and goes back past the merge.
+    let log = team.git(&bob, &["log", "--format=%B", "refs/ml/registry"]);
+    assert!(log.contains("Git-ML-Not-Taken: production 2 1 digits"), "{log}");
+    team.git_ml(&ada, &["model", "promote", "digits", "production", "v2"]).success();
+    let back = team.git_ml(&ada, &["model", "rollback", "digits", "production"]).success();
+    assert_eq!(back.stdout(), "digits@production -> v1 (was v2)\n");
+}
+
+#[test]
+fn a_registry_in_which_a_version_changed_is_refused() {
+    let team = Team::new();
+    let [ada, bob] = ["ada", "bob"].map(|name| team.clone(name));
+    team.sandbox.write(ada.join("model/weights"), "1");
+    team.git_ml(&ada, &["track", "model"]).success();
+    team.git_ml(&ada, &["model", "register", "model", "--name", "digits"]).success();
+    team.git_ml(&ada, &["push"]).success();
+    team.git_ml(&bob, &["fetch"]).success();
+    let forge = "blob=$(git cat-file -p refs/ml/registry:digits/versions/1.toml | sed 's/Ada/Eve/' | \
+                 git hash-object -w --stdin); export GIT_INDEX_FILE=.git/forged; git read-tree refs/ml/registry && \
+                 git update-index --cacheinfo 100644,$blob,digits/versions/1.toml && \
+                 git update-ref refs/ml/registry $(git commit-tree -p refs/ml/registry -m forged $(git write-tree)) && \
+                 git push --quiet origin refs/ml/registry";
+    let mut command = team.sandbox.command("sh");
+    command.current_dir(&ada).args(["-c", forge]);
+    team.sandbox.run(command).success();
+    let before = team.git(&bob, &["rev-parse", "refs/ml/registry"]);
+    for way in ["fetch", "push"] {
+        let refused = team.git_ml(&bob, &[way]).code(1).stderr();
+        assert!(refused.contains("it changes digits@v1, and a registered version never changes"), "{refused}");
+    }
+    team.git_ml(&bob, &["model", "alias", "digits", "mine", "v1"]).success();
+    team.git_ml(&bob, &["fetch"]).code(1);
+    assert_ne!(team.git(&bob, &["rev-parse", "refs/ml/registry"]), before, "ours goes on");
 }
 
 #[test]
