@@ -87,7 +87,7 @@ fn kind_of(value_name: &str) -> Option<Kind> {
         "TARGET" => Kind::Target,
         "TARGET:FILE" => Kind::File,
         "ARTIFACT" => Kind::Artifact,
-        "MODEL" => Kind::Model,
+        "MODEL" | "DATASET" => Kind::Model,
         "VERSION" => Kind::Version,
         "ALIAS" => Kind::Alias,
         "EXPERIMENT" => Kind::Experiment,

@@ -512,6 +512,15 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::BadTarget { .. } => {
             Some("a target is a tracked path, NAME@v3, NAME@ALIAS, run:RUN or run:RUN:OUTPUT".to_owned())
         }
+        RegistryError::WrongKind { is, .. } => Some(format!("`git ml {}` has the same commands", is.as_str())),
+        RegistryError::InUse { label, aliases } => {
+            let name = label.split_once('@').map_or(label.as_str(), |(name, _)| name);
+            let alias = aliases.first().map(String::as_str).unwrap_or_default();
+            Some(format!(
+                "point them elsewhere first, or remove them: `git ml model unalias {} {alias}`",
+                shell_word(name)
+            ))
+        }
         RegistryError::NotStored { .. } => Some("`git ml pull` fetches it from a remote".to_owned()),
         RegistryError::BadNote { .. } => Some("give it as plain text".to_owned()),
         RegistryError::AliasMoved { model, .. } => {
@@ -818,7 +827,11 @@ fn git_hint(error: &GitError) -> Option<String> {
                 .to_owned(),
         ),
         GitError::UnknownRefStorage => Some("`git refs migrate --ref-format=files` keeps them as files".to_owned()),
-        GitError::TooLarge { .. } | GitError::Command { .. } | GitError::Failed { .. } => None,
+        GitError::TooLarge { .. } | GitError::Unsigned { .. } => Some(
+            "commit.gpgSign is set: see user.signingKey and gpg.format, or `git -c commit.gpgSign=false ml …` once"
+                .to_owned(),
+        ),
+        GitError::Command { .. } | GitError::Failed { .. } => None,
     }
 }
 

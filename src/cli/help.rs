@@ -29,7 +29,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Inside a run, from any script", &["metric", "param", "output"]),
-    ("Registry", &["model", "lineage"]),
+    ("Registry", &["model", "dataset", "lineage"]),
     ("Verification and the store", &["verify", "sign", "attest", "fsck", "du", "gc"]),
 ];
 const REST: &str = "More";

@@ -11,6 +11,7 @@ mod compare;
 mod complete;
 mod completions;
 mod context;
+mod dataset;
 mod diff;
 mod doctor;
 mod du;
@@ -22,6 +23,7 @@ mod help;
 mod hook;
 mod import;
 mod init;
+mod inputs;
 mod key_value;
 mod lineage;
 mod log;
@@ -127,6 +129,7 @@ enum Command {
     Mlflow(mlflow::Args),
     Model(model::Args),
     Lineage(lineage::Args),
+    Dataset(dataset::Args),
     Verify(verify::Args),
     Sign(sign::Args),
     Attest(attest::Args),
@@ -212,6 +215,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Mlflow(args) => mlflow::run(context, args),
         Command::Model(args) => model::run(context, args),
         Command::Lineage(args) => lineage::run(context, args),
+        Command::Dataset(args) => dataset::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Sign(args) => sign::run(context, args),
         Command::Attest(args) => attest::run(context, args),

@@ -7,10 +7,11 @@ use crate::config::{Config, FILE_NAME};
 use crate::files::RelPath;
 use crate::id::{ArtifactId, CommitId};
 use crate::reproduce::{Wanted, bring_inputs};
-use crate::run::{Ended, Launch, LiveRun, RunInput, inputs_from_pointers};
+use crate::run::{Ended, Launch, LiveRun, RunInput};
 use crate::track::Workspace;
 use crate::train::{Machine, Recipe, TrainOptions, machine, train};
 
+use super::inputs::{of_command, registered};
 use super::output::Bar;
 use super::run::Options;
 use super::watch::Watcher;
@@ -100,6 +101,11 @@ impl Settings {
             };
             inputs.extend(pointers.into_iter().map(|(path, pointer)| (path, pointer.id)));
         }
+        let named = self.reads.iter().filter_map(|reads| match reads {
+            Reads::At(path) | Reads::Below(path) => Some(path),
+            Reads::All | Reads::Around(_) => None,
+        });
+        inputs.extend(registered(workspace, named)?.into_iter().map(|input| (input.path, input.id)));
         let Self { experiment, command, params, .. } = self.clone();
         Ok(Wanted { commit: *commit, experiment: Some(experiment), command, params, inputs })
     }
@@ -138,10 +144,13 @@ pub(super) fn run_experiment(
     let options = Options { tags: tags.to_vec(), ..Options::default() };
     if experiment.command.is_some() {
         let mut launch = run_command::recipe_launch(context, workspace, name, experiment, &options)?;
-        launch.inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
+        let versions = registered(workspace, &experiment.inputs)?;
+        launch.inputs = of_command(workspace, &experiment.inputs, &versions)?;
         return supervise(context, workspace, config, launch, watcher);
     }
+    let data = Recipe::new(experiment, &[]).ok().and_then(|recipe| RelPath::new(recipe.data.data).ok());
     let options = TrainOptions {
+        registered: registered(workspace, data.iter().chain(&experiment.inputs))?,
         resume: None,
         experiment: name.to_owned(),
         overrides: Vec::new(),

@@ -135,6 +135,7 @@ fn run_again(context: &Context, run: &Run, scratch: &Scratch, now: &Now) -> Resu
         }
         Again::Training { name, experiment, overrides } => {
             let options = TrainOptions {
+                registered: Vec::new(),
                 resume: None,
                 experiment: name,
                 overrides,

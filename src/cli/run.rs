@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::config::{Config, Experiment, RunSettings, parse_interval};
 use crate::files::RelPath;
 use crate::git::{LeftOut, Untracked};
-use crate::run::{Ended, Launch, LiveRun, RunError, Supervision, capture_environment, inputs_from_pointers};
+use crate::run::{Ended, Launch, LiveRun, RunError, Supervision, capture_environment};
 use crate::track::{Workspace, output_type};
 use crate::words::{printable, size};
 
 use super::capture::{allowed_variables, params_from_args, python, variables};
+use super::inputs::{of_command, registered};
 use super::output::shell_word;
 use super::watch::{Watcher, finish};
 use super::{Context, Failure, key_value, mlflow, train};
@@ -262,7 +263,9 @@ pub(super) fn apply_settings(context: &Context, workspace: &Workspace, config: &
 }
 
 fn follow(context: &Context, workspace: &Workspace, launch: &Launch, inputs: &[RelPath]) -> Result<(), Failure> {
-    let live = LiveRun::start_with(workspace, launch, || inputs_from_pointers(workspace, inputs))?;
+    // What is registered is looked up before anything begins; what is tracked is read while the run begins.
+    let registered = registered(workspace, inputs)?;
+    let live = LiveRun::start_with(workspace, launch, || of_command(workspace, inputs, &registered))?;
     context.say(&format!("run {} started", live.name()));
     if let Some(words) = left_out(live.left_out()) {
         context.warn(&words);

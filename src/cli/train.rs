@@ -13,6 +13,7 @@ use crate::train::recipe::ModelConfig;
 use crate::train::{EvaluateOptions, ModelFile, Recipe, TrainError, TrainOptions, evaluate, find_worker, train};
 use crate::words::printable;
 
+use super::inputs::registered;
 use super::output::{number, shell_word};
 use super::run::Options;
 use super::watch::{Watcher, finish};
@@ -110,6 +111,7 @@ fn evaluate_model(context: &Context, workspace: &Workspace, target: &str, args: 
     let runs = Runs::new(workspace);
     let run = made_by.and_then(|run| runs::find(workspace, &runs, &run.to_string()).ok());
     let path = |path: &Path| Ok::<_, Failure>(workspace.rel_path(&context.folder, path)?);
+    let data = args.data.as_deref().map(path).transpose()?;
     let model_path = workspace.rel_path(&context.folder, Path::new(target)).ok();
     let options = EvaluateOptions {
         model,
@@ -117,7 +119,8 @@ fn evaluate_model(context: &Context, workspace: &Workspace, target: &str, args: 
         model_path: model_path.filter(|path| workspace.pointer(path).is_ok_and(|pointer| pointer.id == model)),
         made_by,
         experiment: run.and_then(|run| run.experiment),
-        data: args.data.as_deref().map(path).transpose()?,
+        registered: registered(workspace, &data)?.pop(),
+        data,
         split: args.split.clone(),
         name: args.options.name.clone(),
         tags: key_value::map(&args.options.tags),
@@ -158,7 +161,13 @@ fn start_or_resume(
     options: &Options,
     resume: Option<Run>,
 ) -> Result<(), Failure> {
+    let named = Recipe::new(experiment, &options.params).ok().and_then(|recipe| RelPath::new(recipe.data.data).ok());
+    let registered = match &resume {
+        None => registered(workspace, named.iter().chain(&experiment.inputs))?,
+        Some(_) => Vec::new(),
+    };
     let options = TrainOptions {
+        registered,
         resume,
         experiment: name.to_owned(),
         overrides: options.params.clone(),

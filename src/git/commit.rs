@@ -38,6 +38,15 @@ impl Repository {
     ///
     /// When this returns, the commit and the ref survive a power cut, which git itself does not wait for.
     pub fn commit_to_ref(&self, commit: &RefCommit<'_>) -> Result<CommitId, GitError> {
+        self.commit_to_ref_by(commit, false)
+    }
+
+    /// The same, where the commit is signed if the user's commits are.
+    pub fn commit_to_ref_as_user(&self, commit: &RefCommit<'_>) -> Result<CommitId, GitError> {
+        self.commit_to_ref_by(commit, self.signs_commits()?)
+    }
+
+    fn commit_to_ref_by(&self, commit: &RefCommit<'_>, is_signed: bool) -> Result<CommitId, GitError> {
         let reference = commit.reference;
         let moved = || GitError::RefMoved { reference: reference.to_owned() };
         if self.read_ref(reference)? != commit.expected {
@@ -47,7 +56,15 @@ impl Repository {
         let base = commit.expected.map(|tip| self.tree_id_of(&tip)).transpose()?;
         let tree = objects.edit_tree(base, &commit.edits)?;
         let parents: Vec<_> = commit.expected.iter().chain(&commit.extra_parents).map(to_gix).collect();
-        let id = objects.commit(tree, &parents, commit.author, commit.message)?;
+        let id = match is_signed {
+            false => objects.commit(tree, &parents, commit.author, commit.message)?,
+            true => {
+                // git makes the commit itself, of a tree that is there.
+                objects.publish(None)?;
+                objects = NewObjects::new(self)?;
+                self.sign_commit(tree, &parents, commit.author, commit.message)?
+            }
+        };
         // Everything is written before the ref is locked, so that it is locked for an instant only.
         let claim = self.lock_ref(reference)?;
         if self.read_ref(reference)? != commit.expected {
@@ -69,9 +86,46 @@ impl Repository {
     ) -> Result<CommitId, GitError> {
         let mut objects = NewObjects::new(self)?;
         let tree = objects.edit_tree(Some(self.tree_id_of(first)?), edits)?;
-        let id = objects.commit(tree, &[to_gix(first), to_gix(second)], author, message)?;
+        let parents = [to_gix(first), to_gix(second)];
+        if self.signs_commits()? {
+            objects.publish(None)?;
+            return from_bytes(self.sign_commit(tree, &parents, author, message)?.as_slice());
+        }
+        let id = objects.commit(tree, &parents, author, message)?;
         objects.publish(None)?;
         from_bytes(id.as_slice())
+    }
+
+    /// Whether the user signs commits.
+    fn signs_commits(&self) -> Result<bool, GitError> {
+        // Exit code 1 says that there is no such key.
+        let (code, output) = self.git().run_with_codes(&["config", "--type=bool", "--get", "commit.gpgSign"], &[1])?;
+        Ok(code == 0 && output.trim_ascii() == b"true")
+    }
+
+    /// Makes a signed commit, on no ref, as the user's git signs: with the key and the program that it is set up with. It
+    /// survives a power cut.
+    fn sign_commit(
+        &self,
+        tree: gix::ObjectId,
+        parents: &[gix::ObjectId],
+        author: &Identity,
+        message: &str,
+    ) -> Result<gix::ObjectId, GitError> {
+        let (tree, parents) = (tree.to_string(), parents.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let mut arguments = vec!["commit-tree", "-S", "-F", "-"];
+        arguments.extend(parents.iter().flat_map(|parent| ["-p", parent]));
+        arguments.push(&tree);
+        let git = self.git().input(message.as_bytes().to_vec());
+        let git = git.env("GIT_AUTHOR_NAME", &author.name).env("GIT_AUTHOR_EMAIL", &author.email);
+        let git = git.env("GIT_COMMITTER_NAME", &author.name).env("GIT_COMMITTER_EMAIL", &author.email);
+        let output = git.run(&arguments).map_err(|error| match error {
+            GitError::Command { message, .. } => GitError::Unsigned { message },
+            error => error,
+        })?;
+        let id = gix::ObjectId::from_hex(output.trim_ascii()).or_failed(|| "cannot make a signed commit")?;
+        self.sync_commit(&from_bytes(id.as_slice())?)?;
+        Ok(id)
     }
 
     /// Moves a ref of ours, if it is still where it was expected; none means that there was no such ref.

@@ -70,6 +70,12 @@ pub enum GitError {
     /// Neither `user.name` and `user.email` nor the environment says who the author is.
     #[error("git does not know who you are")]
     NoIdentity,
+    /// The user signs commits, and git could not sign one.
+    #[error("git could not sign the commit: {message}")]
+    Unsigned {
+        /// The last lines of what it said.
+        message: String,
+    },
     /// A `git` that was started failed.
     #[error("`git {command}` failed: {message}")]
     Command {

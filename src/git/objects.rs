@@ -8,6 +8,7 @@ use gix::traverse::commit::simple::CommitTimeOrder;
 
 use super::error::OrFailed;
 use super::repository::{from_bytes, to_gix};
+use super::trees::MAX_TREE;
 use super::{GitError, Repository};
 use crate::id::CommitId;
 
@@ -109,6 +110,10 @@ impl Repository {
         if !folder.is_empty() {
             let entry = tree.lookup_entry(names(folder)).or_failed(action)?;
             let Some(entry) = entry.filter(|entry| entry.mode().is_tree()) else { return Ok(Vec::new()) };
+            let bytes = repository.find_header(entry.object_id()).or_failed(action)?.size();
+            if bytes > MAX_TREE {
+                return Err(GitError::TooLarge { path: folder.to_owned(), bytes, limit: MAX_TREE });
+            }
             tree = entry.object().map(gix::Object::into_tree).or_failed(action)?;
         }
         let mut entries = Vec::new();

@@ -11,7 +11,7 @@ use super::{GitError, Identity, Repository};
 use crate::id::{CommitId, ParseIdError};
 
 /// Bytes of a tree that are read: a million names.
-const MAX_TREE: u64 = 64 << 20;
+pub(super) const MAX_TREE: u64 = 64 << 20;
 
 /// A tree, or a file's content, by its id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

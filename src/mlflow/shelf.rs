@@ -8,7 +8,7 @@ use super::form::{ExperimentForm, artifact_uri};
 use super::registry::error_of;
 use crate::git::Identity;
 use crate::id::{CommitId, RunId};
-use crate::registry::{Model, REGISTRY_REF};
+use crate::registry::{Kind, Model, REGISTRY_REF};
 use crate::run::{LoggedModel, LoggedModels};
 
 /// A list as it was at some commit.
@@ -61,7 +61,12 @@ impl Server {
     /// All registered models.
     pub(super) fn models(&self) -> Result<Arc<Vec<Model>>, ApiError> {
         let tip = self.workspace.repository.read_ref(REGISTRY_REF)?;
-        remembered(&self.shelf.models, tip, || Ok(self.registry().survey().map_err(error_of)?.models))
+        remembered(&self.shelf.models, tip, || {
+            let mut models = self.registry().survey().map_err(error_of)?.models;
+            // MLflow knows no registered data sets.
+            models.retain(|model| model.about.kind == Kind::Model);
+            Ok(models)
+        })
     }
 
     /// All logged models.

@@ -8,10 +8,38 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+/// What is registered under a name. Names of both kinds are different.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Models.
+    #[default]
+    Model,
+    /// Data sets.
+    Dataset,
+}
+
+impl Kind {
+    /// The word for people, for commands and for JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "dataset",
+        }
+    }
+
+    fn is_model(&self) -> bool {
+        *self == Self::Model
+    }
+}
+
 /// What `<model>/about.toml` keeps.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelAbout {
+    /// What is registered under the name: models, if it is not said.
+    #[serde(skip_serializing_if = "Kind::is_model")]
+    pub kind: Kind,
     /// When the model was made, where that was before its first version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
@@ -94,6 +122,7 @@ mod tests {
     fn what_is_said_round_trips_and_nothing_said_is_empty() {
         assert_eq!(to_toml(&ModelAbout::default()).unwrap(), b"");
         let about = ModelAbout {
+            kind: Kind::Dataset,
             created: Some("2026-11-21T08:00:00.123Z".parse().unwrap()),
             updated: None,
             description: Some("two\nlines \"quoted\"".to_owned()),

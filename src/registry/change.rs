@@ -9,12 +9,14 @@ use crate::git::{GitError, RefCommit, TreeEdit};
 use crate::id::CommitId;
 use crate::run::{Run, Runs, producer_of};
 
-use super::describe::version_edit;
+use super::describe::{model_edit, version_edit};
 use super::events::{AliasChange, EventKind, Override, register_message};
 use super::names::{MAX_VERSION, check_alias_name, check_model_name};
+use super::target::UNKNOWN_TYPE;
 use super::tree::{Tree, alias_path, version_path};
 use super::{
-    DataFacts, Model, REGISTRY_REF, Registry, RegistryError, RegistryEvent, Resolved, Version, VersionAbout, history,
+    DataFacts, Kind, Model, ModelAbout, REGISTRY_REF, Registry, RegistryError, RegistryEvent, Resolved, Version,
+    VersionAbout, history,
 };
 
 /// Bytes a remark may have.
@@ -38,6 +40,8 @@ pub struct Details {
     pub note: Option<String>,
     /// Where it comes from, as a URI.
     pub source: Option<String>,
+    /// What the name stands for.
+    pub kind: Kind,
     /// What is known of its data.
     pub data: Option<DataFacts>,
     /// What the user said of the artifact.
@@ -91,6 +95,16 @@ impl Registry<'_> {
         self.register_version(model, artifact, details, true)
     }
 
+    /// The same as [`Registry::register`] with what else goes with the version.
+    pub fn register_with(
+        &self,
+        model: &str,
+        artifact: &Resolved,
+        details: &Details,
+    ) -> Result<Registered, RegistryError> {
+        self.register_version(model, artifact, details, false)
+    }
+
     fn register_version(
         &self,
         model: &str,
@@ -111,7 +125,10 @@ impl Registry<'_> {
             model: model.to_owned(),
             version: 0,
             id: artifact.id,
-            artifact_type: artifact.artifact_type.clone(),
+            artifact_type: match artifact.artifact_type.as_str() {
+                UNKNOWN_TYPE => details.kind.as_str().to_owned(),
+                known => known.to_owned(),
+            },
             run: run.as_ref().map(|run| run.id).or(artifact.run),
             commit: run.as_ref().and_then(|run| run.snapshot).or(artifact.commit),
             registered: Timestamp::now(),
@@ -126,6 +143,10 @@ impl Registry<'_> {
         let mut found = None;
         self.change(&mut |tree| {
             let present = tree.map(|tree| tree.model(model)).transpose()?.flatten();
+            if let Some(present) = present.as_ref().filter(|present| present.about.kind != details.kind) {
+                let (is, asked) = (present.about.kind, details.kind);
+                return Err(RegistryError::WrongKind { name: present.name.clone(), is, asked });
+            }
             let versions = present.as_ref().map(|model| model.versions.as_slice()).unwrap_or_default();
             let same = |old: &&Version| !anew && old.id == version.id && old.run == version.run;
             found = versions.iter().rev().find(same).cloned();
@@ -143,6 +164,11 @@ impl Registry<'_> {
             let text =
                 version.to_toml().map_err(|problem| RegistryError::Malformed { place: path.clone(), problem })?;
             let mut edits = vec![TreeEdit { path, content: Some(text.into_bytes()) }];
+            if present.is_none() && details.kind != Kind::Model {
+                let about =
+                    ModelAbout { kind: details.kind, created: Some(version.registered), ..ModelAbout::default() };
+                edits.push(model_edit(model, &about)?);
+            }
             if details.about != VersionAbout::default() {
                 edits.push(version_edit(model, version.version, &details.about)?);
             }
@@ -317,7 +343,7 @@ impl Registry<'_> {
                 extra_parents: Vec::new(),
                 author: &author,
             };
-            match repository.commit_to_ref(&commit) {
+            match repository.commit_to_ref_as_user(&commit) {
                 Ok(id) => return Ok(Some(id)),
                 Err(GitError::RefMoved { .. }) if attempt < ATTEMPTS => {
                     attempt += 1;
@@ -336,7 +362,7 @@ pub(super) fn no_version(model: &Model, version: u64) -> RegistryError {
     RegistryError::NoVersion { model: model.name.clone(), version }
 }
 
-fn check_note(note: Option<&str>) -> Result<Option<&str>, RegistryError> {
+pub(super) fn check_note(note: Option<&str>) -> Result<Option<&str>, RegistryError> {
     let Some(note) = note.map(str::trim).filter(|note| !note.is_empty()) else {
         return Ok(None);
     };

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::git::TreeEdit;
 
 use super::about::{self, ModelAbout, VersionAbout};
-use super::change::{Wanted, no_version};
+use super::change::{Wanted, check_note, no_version};
 use super::events::ModelChange;
 use super::names::check_model_name;
 use super::tree::{Tree, alias_path, version_path};
@@ -16,7 +16,8 @@ impl Registry<'_> {
     pub fn create_model(&self, name: &str, about: &ModelAbout) -> Result<Model, RegistryError> {
         check_model_name(name)?;
         let about = ModelAbout { created: Some(Timestamp::now()), ..about.clone() };
-        let message = ModelChange { kind: EventKind::Create, model: name, version: None, from: None }.message();
+        let message =
+            ModelChange { kind: EventKind::Create, model: name, version: None, from: None, note: None }.message();
         self.change(&mut |tree| {
             if tree.map(|tree| tree.model(name)).transpose()?.flatten().is_some() {
                 return Err(RegistryError::ModelExists { model: name.to_owned() });
@@ -32,7 +33,8 @@ impl Registry<'_> {
         name: &str,
         change: &mut dyn FnMut(&mut ModelAbout) -> Result<(), RegistryError>,
     ) -> Result<Model, RegistryError> {
-        let message = ModelChange { kind: EventKind::Describe, model: name, version: None, from: None }.message();
+        let message =
+            ModelChange { kind: EventKind::Describe, model: name, version: None, from: None, note: None }.message();
         self.change_model(name, &mut |model| {
             let mut about = model.about.clone();
             change(&mut about)?;
@@ -50,7 +52,8 @@ impl Registry<'_> {
         version: u64,
         change: &mut dyn FnMut(&mut VersionAbout) -> Result<(), RegistryError>,
     ) -> Result<Model, RegistryError> {
-        let change_of = ModelChange { kind: EventKind::Describe, model: name, version: Some(version), from: None };
+        let change_of =
+            ModelChange { kind: EventKind::Describe, model: name, version: Some(version), from: None, note: None };
         let message = change_of.message();
         self.change_model(name, &mut |model| {
             if model.find(version).is_none() {
@@ -69,7 +72,8 @@ impl Registry<'_> {
     /// Gives a model another name. Its versions keep their numbers.
     pub fn rename_model(&self, name: &str, new_name: &str) -> Result<Model, RegistryError> {
         check_model_name(new_name)?;
-        let change_of = ModelChange { kind: EventKind::Rename, model: new_name, version: None, from: Some(name) };
+        let change_of =
+            ModelChange { kind: EventKind::Rename, model: new_name, version: None, from: Some(name), note: None };
         let message = change_of.message();
         self.change(&mut |tree| {
             let (tree, model) = find(tree, name)?;
@@ -100,7 +104,8 @@ impl Registry<'_> {
 
     /// Removes a version and the aliases that point to it. Its number is not given again.
     pub fn remove_version(&self, name: &str, version: u64) -> Result<(), RegistryError> {
-        let change_of = ModelChange { kind: EventKind::Remove, model: name, version: Some(version), from: None };
+        let change_of =
+            ModelChange { kind: EventKind::Remove, model: name, version: Some(version), from: None, note: None };
         let message = change_of.message();
         self.change_model(name, &mut |model| {
             if model.find(version).is_none() {
@@ -120,9 +125,57 @@ impl Registry<'_> {
         .map(drop)
     }
 
+    /// Removes a version that no alias points to. Its number is not given again.
+    pub fn delete_version(&self, name: &str, version: u64, note: Option<&str>) -> Result<(), RegistryError> {
+        let message = message_with(EventKind::Remove, name, Some(version), note)?;
+        self.change_model(name, &mut |model| {
+            let label = model.find(version).ok_or_else(|| no_version(model, version))?.label();
+            in_use(label, model.aliases_of(version))?;
+            let mut about = ModelAbout { updated: Some(Timestamp::now()), ..model.about.clone() };
+            about.removed.push(version);
+            let edits = vec![
+                TreeEdit { path: version_path(name, version), content: None },
+                TreeEdit { path: about::version_path(name, version), content: None },
+                model_edit(name, &about)?,
+            ];
+            Ok(Some(Wanted { edits, message: message.clone() }))
+        })
+        .map(drop)
+    }
+
+    /// Removes a model without aliases, with all its versions. The history keeps what there was.
+    pub fn delete_model(&self, name: &str, note: Option<&str>) -> Result<(), RegistryError> {
+        let message = message_with(EventKind::RemoveModel, name, None, note)?;
+        self.change(&mut |tree| {
+            let (_, model) = find(tree, name)?;
+            in_use(model.name.clone(), model.aliases.keys().map(String::as_str).collect())?;
+            Ok(Some(Wanted { edits: removal(&model), message: message.clone() }))
+        })
+        .map(drop)
+    }
+
+    /// Says that a version is not to be used any more, and why; without a reason, that it may be used again.
+    pub fn deprecate(&self, name: &str, version: u64, reason: Option<&str>) -> Result<Model, RegistryError> {
+        let kind = if reason.is_some() { EventKind::Deprecate } else { EventKind::Restore };
+        let message = message_with(kind, name, Some(version), reason)?;
+        self.change_model(name, &mut |model| {
+            if model.find(version).is_none() {
+                return Err(no_version(model, version));
+            }
+            let mut about = model.about_version(version);
+            if about.deprecated.as_deref() == reason {
+                return Ok(None);
+            }
+            about.deprecated = reason.map(str::to_owned);
+            about.updated = Some(Timestamp::now());
+            Ok(Some(Wanted { edits: vec![version_edit(name, version, &about)?], message: message.clone() }))
+        })
+    }
+
     /// Removes a model with all its versions. The history keeps what there was.
     pub fn remove_model(&self, name: &str) -> Result<(), RegistryError> {
-        let change_of = ModelChange { kind: EventKind::RemoveModel, model: name, version: None, from: None };
+        let change_of =
+            ModelChange { kind: EventKind::RemoveModel, model: name, version: None, from: None, note: None };
         let message = change_of.message();
         self.change(&mut |tree| {
             let (_, model) = find(tree, name)?;
@@ -140,6 +193,24 @@ impl Registry<'_> {
         check_model_name(name)?;
         self.change(&mut |tree| decide(&find(tree, name)?.1))?;
         self.model(name)
+    }
+}
+
+/// The message of a change with a remark.
+fn message_with(
+    kind: EventKind,
+    model: &str,
+    version: Option<u64>,
+    note: Option<&str>,
+) -> Result<String, RegistryError> {
+    let note = check_note(note)?;
+    Ok(ModelChange { kind, model, version, from: None, note }.message())
+}
+
+fn in_use(label: String, aliases: Vec<&str>) -> Result<(), RegistryError> {
+    match aliases.is_empty() {
+        true => Ok(()),
+        false => Err(RegistryError::InUse { label, aliases: aliases.into_iter().map(str::to_owned).collect() }),
     }
 }
 
@@ -161,7 +232,7 @@ fn removal(model: &Model) -> Vec<TreeEdit> {
     paths.into_iter().map(|path| TreeEdit { path, content: None }).collect()
 }
 
-fn model_edit(model: &str, about: &ModelAbout) -> Result<TreeEdit, RegistryError> {
+pub(super) fn model_edit(model: &str, about: &ModelAbout) -> Result<TreeEdit, RegistryError> {
     let path = about::model_path(model);
     let content = about::to_toml(about).map_err(|problem| malformed(&path, problem))?;
     Ok(TreeEdit { path, content: Some(content) })

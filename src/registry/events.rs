@@ -127,7 +127,7 @@ pub struct Override {
 impl RegistryEvent {
     /// The event that a commit of the registry says it is; none if it is not one of ours.
     pub fn of(commit: CommitInfo) -> Option<Self> {
-        parse(commit)
+        parse_plain(&commit).filter(|_| commit.parents.len() < 2)
     }
 }
 
@@ -192,13 +192,17 @@ pub(super) struct ModelChange<'a> {
     pub(super) model: &'a str,
     pub(super) version: Option<u64>,
     pub(super) from: Option<&'a str>,
+    pub(super) note: Option<&'a str>,
 }
 
 impl ModelChange<'_> {
     /// The commit's message.
     pub(super) fn message(&self) -> String {
-        let Self { kind, model, version, from } = self;
+        let Self { kind, model, version, from, note } = self;
         let mut text = format!("{model}: {}\n\n", words_of(*kind, *version, *from).unwrap_or_default());
+        if let Some(note) = note {
+            text += &format!("{}\n\n", note.trim());
+        }
         text += &format!("Git-ML-Event: {}\nGit-ML-Model: {model}\n", kind.as_str());
         if let Some(version) = version {
             text += &format!("Git-ML-Version: {version}\n");

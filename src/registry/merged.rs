@@ -8,9 +8,6 @@ use super::events::{EventKind, RegistryEvent, in_a_line, trailers};
 use super::history::Renumbered;
 use super::names::{check_alias_name, check_model_name, escape, parse_number};
 
-/// How the event of a merge is called.
-const MERGE: &str = "merge";
-
 /// A move of an alias that a merge did not take in, since the alias had moved on the other side too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotTaken {
@@ -103,7 +100,9 @@ impl MergeStory {
         if !lines.is_empty() {
             text += &format!("\n{}\n", lines.join("\n"));
         }
-        text += &format!("\nGit-ML-Event: {MERGE}\n");
+        if !self.is_empty() {
+            text += "\n";
+        }
         let number = |version: &Option<u64>| version.map_or("-".to_owned(), |version| version.to_string());
         for Renumbered { model, from, to } in &self.renumbered {
             text += &format!("Git-ML-Renumbered: {from} {to} {model}\n");
@@ -216,7 +215,6 @@ mod tests {
         Iris 2: best stays removed, moved by Bob at 1970-01-01T00:00:00Z: better; its removal by Ada at 1970-01-01T00:00:00Z is not taken
         digits: v2 is not removed, since an alias points to it
 
-        Git-ML-Event: merge
         Git-ML-Renumbered: 3 4 Iris 2
         Git-ML-Not-Taken: production 4 3 Iris 2
         Git-ML-Not-Taken: best - - Iris 2

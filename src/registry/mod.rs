@@ -14,7 +14,7 @@ mod target;
 mod tree;
 mod version;
 
-pub use about::{ModelAbout, VersionAbout};
+pub use about::{Kind, ModelAbout, VersionAbout};
 pub use change::{AliasMove, Details, Registered};
 pub use data::{DataFacts, DataValue};
 pub use events::{EventKind, Override, RegistryEvent};
@@ -66,6 +66,24 @@ pub enum RegistryError {
     ModelExists {
         /// Its name.
         model: String,
+    },
+    /// The name is one of the other kind.
+    #[error("`{name}` is a {}, not a {}", is.as_str(), asked.as_str())]
+    WrongKind {
+        /// The name.
+        name: String,
+        /// What it is.
+        is: Kind,
+        /// What it was taken for.
+        asked: Kind,
+    },
+    /// A version, or all of a model, that aliases point to.
+    #[error("`{label}` cannot be deleted: {} to it", points(aliases))]
+    InUse {
+        /// What was to be deleted.
+        label: String,
+        /// The aliases.
+        aliases: Vec<String>,
     },
     /// There is no such version.
     #[error("the model `{model}` has no version v{version}")]
@@ -149,6 +167,14 @@ pub enum RegistryError {
     Git(#[from] GitError),
 }
 
+/// Which aliases point to something, in words.
+fn points(aliases: &[String]) -> String {
+    match aliases {
+        [one] => format!("the alias {one} points"),
+        several => format!("the aliases {} point", several.join(", ")),
+    }
+}
+
 /// What a user names where a target is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
@@ -220,6 +246,15 @@ impl<'w> Registry<'w> {
         match self.tree()? {
             None => Err(RegistryError::NoModel { model: name.to_owned(), known: Vec::new() }),
             Some(tree) => tree.model(name)?.ok_or_else(|| tree.no_model(name)),
+        }
+    }
+
+    /// One model or data set, which has to be of this kind.
+    pub fn model_of_kind(&self, name: &str, asked: Kind) -> Result<Model, RegistryError> {
+        let model = self.model(name)?;
+        match model.about.kind == asked {
+            true => Ok(model),
+            false => Err(RegistryError::WrongKind { name: model.name, is: model.about.kind, asked }),
         }
     }
 

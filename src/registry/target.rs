@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use crate::files::RelPath;
+use crate::id::ArtifactId;
 use crate::run::{Run, RunOutput, Runs};
 use crate::track::{POINTER_SUFFIX, Pointer, TrackError};
 
 use super::names::{Selector, check_model_name, escape, nearest};
 use super::{Model, Registry, RegistryError, Resolved, Version};
+
+/// The type of an artifact of which nothing but the id is known.
+pub(super) const UNKNOWN_TYPE: &str = "artifact";
 
 impl Registry<'_> {
     /// The version that `name@v3` or `name@production` names; a plain `name` or `name@latest` is its newest version.
@@ -34,8 +38,8 @@ impl Registry<'_> {
     }
 
     /// Finds what a target names: `data/x` (a path with a pointer, relative to `current`), `name@v3`,
-    /// `name@production`, `name` (its newest version), `run:<run>` (its only output, or its model) or
-    /// `run:<run>:<output>`.
+    /// `name@production`, `name` (its newest version), `run:<run>` (its only output, or its model),
+    /// `run:<run>:<output>`, or the whole id of an artifact in the store.
     ///
     /// A path with a pointer comes first, so a file name with `@` or `:` in it can be named too.
     pub fn resolve(&self, current: &Path, target: &str) -> Result<Resolved, RegistryError> {
@@ -44,6 +48,9 @@ impl Registry<'_> {
         }
         if let Some(rest) = target.strip_prefix("run:") {
             return self.of_run(target, rest);
+        }
+        if let Ok(id) = target.parse::<ArtifactId>() {
+            return self.of_store(target, id);
         }
         let name = target.split_once('@').map_or(target, |(name, _)| name);
         if check_model_name(name).is_err() {
@@ -95,6 +102,15 @@ impl Registry<'_> {
             run: None,
             commit,
         })
+    }
+
+    /// An artifact of the store by its id, of which nothing else is known.
+    fn of_store(&self, target: &str, id: ArtifactId) -> Result<Resolved, RegistryError> {
+        if !self.workspace.store.has_artifact(&id)? {
+            return Err(RegistryError::NotStored { target: target.to_owned() });
+        }
+        let (name, artifact_type) = (target.chars().take(12).collect(), UNKNOWN_TYPE.to_owned());
+        Ok(Resolved { target: target.to_owned(), id, name, artifact_type, run: None, commit: None })
     }
 
     fn of_run(&self, target: &str, rest: &str) -> Result<Resolved, RegistryError> {

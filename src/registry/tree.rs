@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::git::Repository;
+use crate::git::{GitError, Repository};
 use crate::id::CommitId;
 
 use super::about;
@@ -13,7 +13,12 @@ use super::{Model, RegistryError, Version};
 /// Bytes a file in the tree may have.
 pub(super) const MAX_FILE: u64 = 1 << 20;
 /// Names a folder in the tree may have.
-const MAX_NAMES: usize = 1_000_000;
+const MAX_NAMES: usize = 100_000;
+/// Files of the tree that a survey reads: one tree may stand in another many times, so a small repository can name more
+/// than anybody could ever read.
+const MAX_FILES: usize = 1_000_000;
+/// Problems that a survey tells of each; the rest is counted.
+const MAX_PROBLEMS: usize = 1000;
 
 /// All that could be read, and what could not.
 #[derive(Debug, Default)]
@@ -48,9 +53,26 @@ impl Tree<'_> {
     /// Every model.
     pub(super) fn survey(&self) -> Result<Survey, RegistryError> {
         let mut survey = Survey::default();
+        let mut files = 0;
         for name in self.names(&mut survey.problems)? {
-            let model = self.read(&name, &mut survey.problems)?;
+            let model = match self.read(&name, &mut survey.problems) {
+                Err(problem @ RegistryError::Malformed { .. }) => {
+                    survey.problems.push(problem);
+                    continue;
+                }
+                model => model?,
+            };
+            files += model.versions.len() + model.aliases.len() + model.about_versions.len();
             survey.models.push(model);
+            if files > MAX_FILES {
+                survey.problems.push(malformed("", "it has more than a million files, and the rest is not read"));
+                break;
+            }
+            if survey.problems.len() > MAX_PROBLEMS {
+                survey.problems.truncate(MAX_PROBLEMS);
+                survey.problems.push(malformed("", "it has more than a thousand problems, and the rest is not read"));
+                break;
+            }
         }
         Ok(survey)
     }
@@ -142,9 +164,12 @@ impl Tree<'_> {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, RegistryError> {
-        let entries = self.repository.list_at(&self.tip, folder)?;
+        let entries = match self.repository.list_at(&self.tip, folder) {
+            Err(GitError::TooLarge { .. }) => return Err(malformed(folder, "it has more names than are read")),
+            entries => entries?,
+        };
         if entries.len() > MAX_NAMES {
-            return Err(malformed(folder, "it has more than a million names"));
+            return Err(malformed(folder, "it has more than 100,000 names"));
         }
         Ok(entries.into_iter().map(|entry| (entry.name, entry.is_folder)).collect())
     }

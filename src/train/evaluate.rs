@@ -36,6 +36,8 @@ pub struct EvaluateOptions {
     pub experiment: Option<String>,
     /// Other data than the model's own, as a path in the work tree.
     pub data: Option<RelPath>,
+    /// The version that the path of that data names, where it is no path: `cifar10@v1`.
+    pub registered: Option<RunInput>,
     /// The part of the data; by default the test, or all of other data that has none.
     pub split: Option<String>,
     /// The run's name.
@@ -106,7 +108,7 @@ pub fn evaluate(
     });
     let (path, recorded) = match &options.data {
         None => (&own_path, own_input.as_ref()),
-        Some(path) => (path, None),
+        Some(path) => (path, options.registered.as_ref()),
     };
     let (data, mut inputs) = find_data(workspace, path, recorded)?;
     let is_own = match (&data, &own_input) {

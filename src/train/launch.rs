@@ -104,6 +104,8 @@ pub struct TrainOptions {
     pub overrides: Vec<(String, String)>,
     /// The run's name.
     pub name: Option<String>,
+    /// What the recipe names that is registered, in place of a path: `cifar10@v1`. The path of each is that text.
+    pub registered: Vec<RunInput>,
     /// The run that was stopped and is gone on with, from its checkpoint, with its parameters and its data.
     pub resume: Option<Run>,
     /// Tags.
@@ -172,7 +174,7 @@ pub fn train(
         })
     };
     let data_path = tree_path("data", &recipe.data.data)?;
-    let recorded = options.resume.as_ref().map_or(&[][..], |run| &run.inputs);
+    let recorded = options.resume.as_ref().map_or(&options.registered[..], |run| &run.inputs);
     let (data, mut inputs) = find_data(workspace, &data_path, recorded.iter().find(|input| input.path == data_path))?;
     let mut model_file = None;
     if let Some(file) = recipe.model.file() {
@@ -184,7 +186,12 @@ pub fn train(
     let versions = worker_versions(&options.worker)?;
     recipe.settle(&machine_of(&versions));
     if !experiment.inputs.is_empty() {
-        let others = inputs_from_pointers(workspace, &experiment.inputs)?;
+        let is_registered = |path: &RelPath| options.registered.iter().find(|input| input.path == *path);
+        let mut others: Vec<RunInput> = experiment.inputs.iter().filter_map(is_registered).cloned().collect();
+        let paths: Vec<_> = experiment.inputs.iter().filter(|path| is_registered(path).is_none()).cloned().collect();
+        if !paths.is_empty() {
+            others.extend(inputs_from_pointers(workspace, &paths)?);
+        }
         let new: Vec<_> =
             others.into_iter().filter(|other| inputs.iter().all(|input| input.path != other.path)).collect();
         inputs.extend(new);

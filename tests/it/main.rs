@@ -11,6 +11,7 @@ mod cli;
 mod completions;
 mod crowd;
 mod dashboard;
+mod datasets;
 mod diff;
 mod docs;
 mod export;

@@ -75,7 +75,9 @@ fn show_prints_the_contract() {
     let shown = json(&sandbox, &["model", "show", "digits@production", "--json"]);
     let keys: Vec<&String> = shown.as_object().unwrap().keys().collect();
     let expected = ["model", "version", "aliases", "id", "run", "commit", "metrics", "registered", "by", "note"];
-    assert_eq!(keys, expected);
+    assert_eq!(keys[..expected.len()], expected);
+    let more = ["type", "source", "deprecated", "tags", "meta", "data"];
+    assert_eq!(keys[expected.len()..], more);
     assert_eq!(shown["model"], "digits");
     assert_eq!(shown["version"], 1);
     assert_eq!(shown["aliases"], serde_json::json!(["production"]));
@@ -176,4 +178,93 @@ fn mistakes_are_one_line_with_a_way_out_and_change_nothing() {
     error: `digitz` is neither a tracked path nor a model
     hint: did you mean digits?
     ");
+}
+
+#[test]
+fn rolling_back_is_quick_and_walks_back_through_a_long_history() {
+    let sandbox = trained();
+    sandbox.git_ml(&["model", "register", "run:@", "--name", "digits"]).success();
+    train(&sandbox, "other weights", "0.5");
+    sandbox.git_ml(&["model", "register", "run:@", "--name", "digits"]).success();
+    for version in ["v1", "v2", "v1", "v2"] {
+        sandbox.git_ml(&["model", "promote", "digits", "production", version]).success();
+    }
+    for alias in 0..20 {
+        sandbox.git_ml(&["model", "alias", "digits", &format!("a{alias}"), "v1"]).success();
+    }
+    let mut quickest = std::time::Duration::MAX;
+    for expected in ["v1", "v2", "v1"] {
+        let start = std::time::Instant::now();
+        let back = sandbox.git_ml(&["model", "rollback", "digits", "production"]).success();
+        quickest = quickest.min(start.elapsed());
+        assert!(back.stdout().starts_with(&format!("digits@production -> {expected} ")), "{back}");
+    }
+    // The budget is 50 ms; a build for tests on a busy machine gets more.
+    assert!(quickest < std::time::Duration::from_millis(500), "{quickest:?}");
+    sandbox.git_ml(&["model", "rollback", "digits", "production"]).one_line_error();
+}
+
+#[test]
+fn changes_are_signed_where_the_user_signs_commits() {
+    let sandbox = trained();
+    let key = sandbox.home().join("key");
+    let key = key.to_str().unwrap();
+    sandbox.shell(&format!("ssh-keygen -q -t ed25519 -N '' -f {key}")).success();
+    sandbox.shell(&format!("echo \"ada@example.com $(cat {key}.pub)\" > {key}.allowed")).success();
+    for (name, value) in [
+        ("gpg.format", "ssh"),
+        ("user.signingKey", key),
+        ("gpg.ssh.allowedSignersFile", &format!("{key}.allowed")),
+        ("commit.gpgSign", "yes"),
+    ] {
+        sandbox.git(&["config", name, value]).success();
+    }
+    sandbox.git_ml(&["model", "register", "run:@", "--name", "digits"]).success();
+    sandbox.git_ml(&["model", "promote", "digits", "production", "--note", "signed"]).success();
+    for commit in ["refs/ml/registry", "refs/ml/registry~1"] {
+        sandbox.git(&["verify-commit", commit]).success();
+    }
+    let log = sandbox.git(&["log", "--format=%G? %an <%ae> %s", "refs/ml/registry"]).success().stdout();
+    assert_eq!(
+        log,
+        "G Ada Tester <ada@example.com> digits: production -> v1\nG Ada Tester <ada@example.com> digits: register v1\n"
+    );
+    assert_eq!(json(&sandbox, &["model", "history", "digits", "--json"])[0]["note"], "signed");
+    // What cannot be signed is not done.
+    sandbox.git(&["config", "user.signingKey", "/no/such/key"]).success();
+    let refused = sandbox.git_ml(&["model", "unalias", "digits", "production"]).one_line_error();
+    assert!(refused.stderr().starts_with("error: git could not sign the commit: "), "{refused}");
+    let shown = json(&sandbox, &["model", "show", "digits", "--json"]);
+    assert_eq!(shown["aliases"], serde_json::json!(["production"]));
+}
+
+#[test]
+fn a_tree_with_a_million_names_is_bounded_and_told() {
+    let sandbox = trained();
+    sandbox.git_ml(&["model", "register", "run:@", "--name", "digits"]).success();
+    // One file under a million names, and that folder under many names too: a few objects, and more than can be read.
+    let plant = "blob=$(git cat-file -p refs/ml/registry:digits/versions/1.toml | git hash-object -w --stdin); \
+                 many=$(seq 1000000 1999999 | sed \"s/.*/100644 blob $blob\\t&.toml/\" | git mktree); \
+                 few=$(seq 10000 99999 | sed \"s/.*/100644 blob $blob\\t&.toml/\" | git mktree); \
+                 bad=$(printf '100644 blob %s\\ta\\033[2J\\n100644 blob %s\\t18446744073709551616\\n' $blob $blob | git mktree); \
+                 model=$(printf '040000 tree %s\\tversions\\n' $many | git mktree); \
+                 other=$(printf '040000 tree %s\\taliases\\n040000 tree %s\\tversions\\n' $bad $few | git mktree); \
+                 root=$( (git ls-tree refs/ml/registry; printf '040000 tree %s\\thuge\\n' $model; \
+                         seq 100 400 | sed \"s/.*/040000 tree $other\\tm&/\") | git mktree); \
+                 git update-ref refs/ml/registry $(git commit-tree -p refs/ml/registry -m forged $root)";
+    sandbox.shell(plant).success();
+    let start = std::time::Instant::now();
+    let listed = sandbox.git_ml(&["model", "list"]).success();
+    assert!(listed.stdout().contains("digits"), "{}", listed.stdout());
+    let told = listed.stderr();
+    assert!(
+        told.contains("huge/versions in refs/ml/registry is not valid: it has more than 100,000 names"),
+        "{}",
+        &told[..2000.min(told.len())]
+    );
+    assert!(!told.contains('\u{1b}') && told.len() < 1 << 20, "{} bytes", told.len());
+    sandbox.git_ml(&["model", "show", "huge"]).one_line_error();
+    sandbox.git_ml(&["model", "show", "digits@v1"]).success();
+    sandbox.git_ml(&["verify"]).code(3);
+    assert!(start.elapsed() < std::time::Duration::from_secs(120), "{:?}", start.elapsed());
 }

@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use crate::gate::{self, Checked, Guarded, Outcome};
-use crate::registry::{AliasMove, EventKind, Override, Registry};
-use crate::track::Workspace;
+use crate::registry::{AliasMove, EventKind, Kind, Override, Registry};
 use crate::words::{count, printable};
 
+use super::super::Failure;
 use super::super::output::{print_json, print_line, shell_word};
-use super::super::{Context, Failure};
+use super::Desk;
+use super::get::warn_if_deprecated;
+use super::view::Name;
 
 /// Options of all moves of an alias.
 #[derive(Debug, clap::Args)]
@@ -42,7 +44,8 @@ impl GatedArgs {
 /// A move of an alias in JSON.
 #[derive(Debug, Serialize)]
 struct MoveView<'a> {
-    model: &'a str,
+    #[serde(flatten)]
+    name: Name<'a>,
     alias: &'a str,
     version: Option<u64>,
     previous: Option<u64>,
@@ -61,16 +64,15 @@ pub(crate) struct Which<'a> {
 
 /// Points an alias to a version, which its gate has to let through.
 pub(crate) fn point(
-    context: &Context,
-    workspace: &Workspace,
+    desk: Desk<'_>,
     kind: EventKind,
     which: Which<'_>,
     version: u64,
     args: &GatedArgs,
 ) -> Result<(), Failure> {
-    let moved = try_point(context, workspace, kind, which, version, args)?;
+    let moved = try_point(desk, kind, which, version, args)?;
     if args.common.json {
-        print_json(&moved.view(which, version))?;
+        print_json(&moved.view(desk.kind, which, version))?;
     } else if moved.moved || moved.previous == Some(version) {
         print_move(which, Some(version), moved.previous)?;
     }
@@ -92,9 +94,9 @@ impl Pointed {
         !self.moved && self.gate.as_ref().is_some_and(|outcome| !outcome.passed)
     }
 
-    fn view<'a>(&'a self, which: Which<'a>, version: u64) -> MoveView<'a> {
+    fn view<'a>(&'a self, kind: Kind, which: Which<'a>, version: u64) -> MoveView<'a> {
         MoveView {
-            model: which.model,
+            name: Name::new(kind, which.model),
             alias: which.alias,
             version: Some(version),
             previous: self.previous,
@@ -107,19 +109,23 @@ impl Pointed {
 
 /// The same, where the caller says on stdout what came of it; what a gate found is said here.
 pub(crate) fn try_point(
-    context: &Context,
-    workspace: &Workspace,
+    desk: Desk<'_>,
     kind: EventKind,
     which: Which<'_>,
     version: u64,
     args: &GatedArgs,
 ) -> Result<Pointed, Failure> {
+    let Desk { context, workspace, .. } = desk;
     let Which { model, alias } = which;
+    let present = desk.registry().model_of_kind(model, desk.kind)?;
+    if let Some(version) = present.find(version) {
+        warn_if_deprecated(context, &present, version);
+    }
     let Guarded { expected, outcome } = gate::for_alias(workspace, model, alias, version)?;
     let is_shut = outcome.as_ref().is_some_and(|outcome| !outcome.passed);
     let mut pointed = Pointed { previous: expected, moved: false, gate: outcome, reason: None };
     if let Some(outcome) = &pointed.gate {
-        tell(context, outcome, args.reason.as_deref(), which, version, args.common.json);
+        tell(desk, outcome, args.reason.as_deref(), which, version, args.common.json);
     }
     let overridden = match (&args.reason, &pointed.gate) {
         (None, _) if is_shut => return Ok(pointed),
@@ -139,13 +145,14 @@ pub(crate) fn try_point(
 
 /// Says what came of a gate, on stderr.
 fn tell(
-    context: &Context,
+    desk: Desk<'_>,
     outcome: &Outcome,
     reason: Option<&str>,
     Which { model, alias }: Which<'_>,
     version: u64,
     is_json: bool,
 ) {
+    let context = desk.context;
     let Outcome { gate, subject, passed, conditions } = outcome;
     if *passed {
         let number = count(conditions.len() as u64, "condition");
@@ -168,39 +175,42 @@ fn tell(
     }
     context.refuse(&format!("{subject} does not pass the gate {gate}"));
     lines.for_each(|line| context.refuse_line(&line));
-    let command = format!("git ml model promote {} {} v{version}", shell_word(model), shell_word(alias));
+    let command = format!("{} promote {} {} v{version}", desk.command(), shell_word(model), shell_word(alias));
     context.refuse_line(&format!("hint: `{command} --override REASON` does it all the same, and the history tells"));
 }
 
 /// Points an alias back to where it was. No gate is asked: going back has to work when things are on fire.
-pub(crate) fn rollback(
-    context: &Context,
-    workspace: &Workspace,
-    which: Which<'_>,
-    args: &MoveArgs,
-) -> Result<(), Failure> {
+pub(super) fn rollback(desk: Desk<'_>, which: Which<'_>, args: &MoveArgs) -> Result<(), Failure> {
     let Which { model, alias } = which;
-    let (previous, version) = Registry::new(workspace).rollback(model, alias, args.note.as_deref())?;
-    if let Ok(work_dir) = workspace.repository.work_dir()
+    desk.check_kind(model)?;
+    let (previous, version) = desk.registry().rollback(model, alias, args.note.as_deref())?;
+    if let Ok(work_dir) = desk.workspace.repository.work_dir()
         && matches!(gate::Gate::load(work_dir, alias), Ok(Some(_)))
     {
-        context.say(&format!("the gate {} is not asked about a rollback", printable(alias)));
+        desk.context.say(&format!("the gate {} is not asked about a rollback", printable(alias)));
     }
-    finish(which, Some(version), Some(previous), args.json)
+    finish(desk, which, Some(version), Some(previous), args.json)
 }
 
 /// Removes an alias.
-pub(crate) fn unalias(workspace: &Workspace, which: Which<'_>, args: &MoveArgs) -> Result<(), Failure> {
-    let previous = Registry::new(workspace).remove_alias(which.model, which.alias, args.note.as_deref())?;
-    finish(which, None, Some(previous), args.json)
+pub(super) fn unalias(desk: Desk<'_>, which: Which<'_>, args: &MoveArgs) -> Result<(), Failure> {
+    desk.check_kind(which.model)?;
+    let previous = desk.registry().remove_alias(which.model, which.alias, args.note.as_deref())?;
+    finish(desk, which, None, Some(previous), args.json)
 }
 
-fn finish(which: Which<'_>, version: Option<u64>, previous: Option<u64>, json: bool) -> Result<(), Failure> {
+fn finish(
+    desk: Desk<'_>,
+    which: Which<'_>,
+    version: Option<u64>,
+    previous: Option<u64>,
+    json: bool,
+) -> Result<(), Failure> {
     if !json {
         return print_move(which, version, previous);
     }
-    let Which { model, alias } = which;
-    print_json(&MoveView { model, alias, version, previous, moved: true, gate: None, reason: None })
+    let (name, alias) = (Name::new(desk.kind, which.model), which.alias);
+    print_json(&MoveView { name, alias, version, previous, moved: true, gate: None, reason: None })
 }
 
 fn print_move(Which { model, alias }: Which<'_>, version: Option<u64>, previous: Option<u64>) -> Result<(), Failure> {

@@ -62,6 +62,7 @@ impl Fixture {
     }
 
     fn clone_of(place: &Path, origin: &Path, name: &str) -> Clone {
+        crate::files::create_dir_all(place).unwrap();
         let repository = Repository::init(place).unwrap();
         repository.set_config("user.name", name).unwrap();
         repository.set_config("user.email", &format!("{name}@example.com")).unwrap();

@@ -46,6 +46,16 @@ pub(super) fn read(files: Files<'_>, size: Option<(usize, usize)>) -> Result<Dat
     Ok(Dataset { inputs: Inputs::Images(images), labels, classes, given, names: Some(names), files: vec![manifest] })
 }
 
+/// The images in the order of their parts, the classes, the class of each, and the parts: what the names alone say.
+#[allow(clippy::type_complexity, reason = "it is taken apart at once, and only in one place")]
+pub(super) fn outline(
+    pictures: &[&str],
+) -> Result<(Vec<String>, Vec<String>, Vec<u32>, BTreeMap<String, std::ops::Range<u32>>), DataError> {
+    let Sorted { names, given, words } = sort(pictures)?;
+    let (classes, labels) = words.finish();
+    Ok((names, classes, labels, given))
+}
+
 /// The images in the order of their parts.
 struct Sorted {
     names: Vec<String>,

@@ -4,6 +4,7 @@ mod arrays;
 mod augment;
 mod cifar;
 mod classes;
+mod facts;
 mod folders;
 mod idx;
 mod images;
@@ -18,6 +19,7 @@ mod split;
 mod statistics;
 mod tables;
 
+pub use facts::Facts;
 pub use images::Images;
 pub use loader::{Batch, BatchInputs, Loader, Variation};
 pub use random::{Shuffle, step_seed};

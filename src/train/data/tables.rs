@@ -9,10 +9,10 @@ use super::source::Files;
 use super::{DataError, Dataset, Inputs, malformed};
 use crate::train::recipe::{DataConfig, DataFormat};
 
-const ENDINGS: &[&str] = &[".csv", ".tsv", ".csv.gz", ".tsv.gz"];
+pub(super) const ENDINGS: &[&str] = &[".csv", ".tsv", ".csv.gz", ".tsv.gz"];
 /// The columns that are looked for where the recipe names none.
-const TEXT: &str = "text";
-const LABEL: &str = "label";
+pub(super) const TEXT: &str = "text";
+pub(super) const LABEL: &str = "label";
 /// What stands for a value that nobody knows, in small letters.
 const MISSING: &[&str] = &["", "na", "n/a", "nan", "null", "none", "?"];
 
