@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use crate::config::{Config, ShareSnapshots};
 use crate::git::Manner;
 use crate::registry::{MergeStory, Mover};
-use crate::share::{
-    self, Exchange, KeptOut, Received, Registered, RegistryState, Sent, ShareError, SharedSignatures,
-};
+use crate::share::{self, Exchange, KeptOut, Received, Registered, RegistryState, Sent, ShareError, SharedSignatures};
 use crate::track::Workspace;
 use crate::words::{count, printable};
 
