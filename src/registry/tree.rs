@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::git::{GitError, Repository};
+use crate::git::{GitError, ObjectName, PartKind, Repository, TreePart};
 use crate::id::CommitId;
 
 use super::about;
@@ -39,23 +39,29 @@ pub(super) struct Tree<'r> {
 impl Tree<'_> {
     /// The names of the models.
     pub(super) fn names(&self, problems: &mut Vec<RegistryError>) -> Result<Vec<String>, RegistryError> {
-        let mut names = Vec::new();
-        for (name, is_folder) in self.list("")? {
-            match check_model_name(&name) {
-                Ok(()) if is_folder => names.push(name),
-                Ok(()) => problems.push(malformed(&name, "it is a file where only models are")),
-                Err(_) => problems.push(malformed(&name, "it is not the name of a model")),
+        Ok(self.models(problems)?.into_iter().map(|part| part.name).collect())
+    }
+
+    /// The models' folders.
+    fn models(&self, problems: &mut Vec<RegistryError>) -> Result<Vec<TreePart>, RegistryError> {
+        let root = self.repository.tree_of(&self.tip)?;
+        let mut models = Vec::new();
+        for part in self.parts(&root, "")? {
+            match check_model_name(&part.name) {
+                Ok(()) if part.kind == PartKind::Folder => models.push(part),
+                Ok(()) => problems.push(malformed(&part.name, "it is a file where only models are")),
+                Err(_) => problems.push(malformed(&part.name, "it is not the name of a model")),
             }
         }
-        Ok(names)
+        Ok(models)
     }
 
     /// Every model.
     pub(super) fn survey(&self) -> Result<Survey, RegistryError> {
         let mut survey = Survey::default();
         let mut files = 0;
-        for name in self.names(&mut survey.problems)? {
-            let model = match self.read(&name, &mut survey.problems) {
+        for part in self.models(&mut survey.problems)? {
+            let model = match self.read(&part.name, &part.id, &mut survey.problems) {
                 Err(problem @ RegistryError::Malformed { .. }) => {
                     survey.problems.push(problem);
                     continue;
@@ -79,8 +85,10 @@ impl Tree<'_> {
 
     /// One model, all of which must be valid; none if there is no such model.
     pub(super) fn model(&self, name: &str) -> Result<Option<Model>, RegistryError> {
+        let models = self.models(&mut Vec::new())?;
+        let Some(part) = models.iter().find(|part| part.name == name) else { return Ok(None) };
         let mut problems = Vec::new();
-        let model = self.read(name, &mut problems)?;
+        let model = self.read(name, &part.id, &mut problems)?;
         match problems.into_iter().next() {
             Some(problem) => Err(problem),
             // A model without versions says at least when it was made.
@@ -104,7 +112,7 @@ impl Tree<'_> {
         Ok(self.repository.read_at(&self.tip, &version_path(model, version), MAX_FILE)?)
     }
 
-    fn read(&self, name: &str, problems: &mut Vec<RegistryError>) -> Result<Model, RegistryError> {
+    fn read(&self, name: &str, folder: &ObjectName, problems: &mut Vec<RegistryError>) -> Result<Model, RegistryError> {
         let mut model = Model {
             name: name.to_owned(),
             versions: Vec::new(),
@@ -112,72 +120,99 @@ impl Tree<'_> {
             about: about::ModelAbout::default(),
             about_versions: BTreeMap::new(),
         };
-        for (file, is_folder) in self.list(&format!("{name}/versions"))? {
-            let place = format!("{name}/versions/{file}");
-            let number = file.strip_suffix(".toml").filter(|_| !is_folder).and_then(parse_number);
-            let Some(number) = number else {
-                problems.push(malformed(&place, "it is not a version: those are 1.toml, 2.toml, …"));
-                continue;
-            };
-            match self.file(&place).and_then(|bytes| Version::parse(&bytes, name, number)) {
-                Ok(version) => model.versions.push(version),
-                Err(problem) => problems.push(malformed(&place, &problem)),
+        for part in self.parts(folder, name)? {
+            let place = format!("{name}/{}", part.name);
+            match (part.name.as_str(), part.kind) {
+                ("versions", PartKind::Folder) => {
+                    let parse = |bytes: &[u8], number| Version::parse(bytes, name, number);
+                    let wrong = "it is not a version: those are 1.toml, 2.toml, …";
+                    let versions = self.numbered(&part.id, &place, wrong, &parse, problems)?;
+                    model.versions = versions.into_values().collect();
+                }
+                ("about", PartKind::Folder) => {
+                    let parse = |bytes: &[u8], _| about::parse(bytes);
+                    let wrong = "it is not about a version: that is 1.toml, 2.toml, …";
+                    model.about_versions = self.numbered(&part.id, &place, wrong, &parse, problems)?;
+                }
+                ("aliases", PartKind::Folder) => model.aliases = self.aliases(&part.id, &place, problems)?,
+                ("about.toml", _) => match self.file(&part).and_then(|bytes| about::parse(&bytes)) {
+                    Ok(about) => model.about = about,
+                    Err(problem) => problems.push(malformed(&place, &problem)),
+                },
+                _ => {}
             }
         }
-        model.versions.sort_by_key(|version| version.version);
-        for (alias, is_folder) in self.list(&format!("{name}/aliases"))? {
-            let place = format!("{name}/aliases/{alias}");
-            if is_folder || check_alias_name(&alias).is_err() {
+        Ok(model)
+    }
+
+    /// The files `1.toml`, `2.toml`, … of a folder, read.
+    fn numbered<T>(
+        &self,
+        folder: &ObjectName,
+        place: &str,
+        wrong: &str,
+        parse: &dyn Fn(&[u8], u64) -> Result<T, String>,
+        problems: &mut Vec<RegistryError>,
+    ) -> Result<BTreeMap<u64, T>, RegistryError> {
+        let mut found = BTreeMap::new();
+        for part in self.parts(folder, place)? {
+            let place = format!("{place}/{}", part.name);
+            let is_folder = part.kind == PartKind::Folder;
+            let number = part.name.strip_suffix(".toml").filter(|_| !is_folder).and_then(parse_number);
+            let Some(number) = number else {
+                problems.push(malformed(&place, wrong));
+                continue;
+            };
+            match self.file(&part).and_then(|bytes| parse(&bytes, number)) {
+                Ok(value) => drop(found.insert(number, value)),
+                Err(problem) => problems.push(malformed(&place, &problem)),
+            }
+            if problems.len() > MAX_PROBLEMS {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn aliases(
+        &self,
+        folder: &ObjectName,
+        place: &str,
+        problems: &mut Vec<RegistryError>,
+    ) -> Result<BTreeMap<String, u64>, RegistryError> {
+        let mut aliases = BTreeMap::new();
+        for part in self.parts(folder, place)? {
+            let place = format!("{place}/{}", part.name);
+            if part.kind == PartKind::Folder || check_alias_name(&part.name).is_err() {
                 problems.push(malformed(&place, "it is not an alias"));
                 continue;
             }
-            match self.file(&place).map(|bytes| parse_alias(&bytes)) {
-                Ok(Some(version)) => drop(model.aliases.insert(alias, version)),
+            match self.file(&part).map(|bytes| parse_alias(&bytes)) {
+                Ok(Some(version)) => drop(aliases.insert(part.name, version)),
                 Ok(None) => problems.push(malformed(&place, "it does not hold a version such as v3")),
                 Err(problem) => problems.push(malformed(&place, &problem)),
             }
         }
-        self.read_about(&mut model, problems)?;
-        Ok(model)
+        Ok(aliases)
     }
 
-    fn read_about(&self, model: &mut Model, problems: &mut Vec<RegistryError>) -> Result<(), RegistryError> {
-        let place = about::model_path(&model.name);
-        if let Some(bytes) = self.repository.read_at(&self.tip, &place, MAX_FILE)? {
-            match about::parse(&bytes) {
-                Ok(about) => model.about = about,
-                Err(problem) => problems.push(malformed(&place, &problem)),
-            }
+    /// What is in a folder, of a number that somebody can mean.
+    fn parts(&self, folder: &ObjectName, place: &str) -> Result<Vec<TreePart>, RegistryError> {
+        let too_many = || malformed(place, "it has more than 100,000 names");
+        match self.repository.parts_of(folder) {
+            Ok(parts) if parts.len() > MAX_NAMES => Err(too_many()),
+            Err(GitError::TooLarge { .. }) => Err(too_many()),
+            parts => Ok(parts?),
         }
-        for (file, is_folder) in self.list(&format!("{}/about", model.name))? {
-            let place = format!("{}/about/{file}", model.name);
-            let Some(number) = file.strip_suffix(".toml").filter(|_| !is_folder).and_then(parse_number) else {
-                problems.push(malformed(&place, "it is not about a version: that is 1.toml, 2.toml, …"));
-                continue;
-            };
-            match self.file(&place).and_then(|bytes| about::parse(&bytes)) {
-                Ok(about) => drop(model.about_versions.insert(number, about)),
-                Err(problem) => problems.push(malformed(&place, &problem)),
-            }
-        }
-        Ok(())
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, RegistryError> {
-        let entries = match self.repository.list_at(&self.tip, folder) {
-            Err(GitError::TooLarge { .. }) => return Err(malformed(folder, "it has more names than are read")),
-            entries => entries?,
-        };
-        if entries.len() > MAX_NAMES {
-            return Err(malformed(folder, "it has more than 100,000 names"));
+    fn file(&self, part: &TreePart) -> Result<Vec<u8>, String> {
+        if part.kind != PartKind::File {
+            return Err("it is not a file".to_owned());
         }
-        Ok(entries.into_iter().map(|entry| (entry.name, entry.is_folder)).collect())
-    }
-
-    fn file(&self, place: &str) -> Result<Vec<u8>, String> {
-        match self.repository.read_at(&self.tip, place, MAX_FILE) {
+        match self.repository.read_file(&part.id, MAX_FILE) {
             Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err("it is not a file".to_owned()),
+            Ok(None) => Err("it is larger than 1 MiB".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -74,6 +74,10 @@ fn the_queries_in_the_documentation_are_valid() {
         .map(|rest| rest.split("\"\n").next().unwrap())
         .collect();
     assert!(queries.len() >= 3);
+    let of_versions = include_str!("../../docs/registry.md").split("--where \"").skip(1);
+    for query in of_versions.map(|rest| rest.split("\"\n").next().unwrap()) {
+        git_ml::query::Query::parse_versions(query).unwrap_or_else(|error| panic!("{error}: {query}"));
+    }
     for query in queries {
         git_ml::query::Query::parse(query).unwrap_or_else(|error| panic!("{error}: {query}"));
     }
