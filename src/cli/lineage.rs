@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::catalog::{Catalog, Removed, Search};
 use crate::id::{ArtifactId, RunId};
-use crate::lineage::{RunSource, Start, to_dot, to_mermaid, to_text, trace};
+use crate::lineage::{Part, RunSource, Start, to_dot, to_mermaid, to_text, trace};
 use crate::query::Query;
 use crate::registry::Registry;
 use crate::run::{Run, RunError, Runs};
@@ -91,9 +91,13 @@ impl RunSource for CatalogedRuns<'_> {
         self.runs.get(run_id)
     }
 
-    fn runs_with(&self, artifact: &ArtifactId, limit: usize) -> Result<(Vec<Run>, usize), RunError> {
+    fn runs_with(&self, artifact: &ArtifactId, part: Part, limit: usize) -> Result<(Vec<Run>, usize), RunError> {
+        let field = match part {
+            Part::Output => "output",
+            Part::Input => "input",
+        };
         // An id in hexadecimal digits is a query whatever it is.
-        let Ok(query) = Query::parse(&format!("input = '{artifact}' or output = '{artifact}'")) else {
+        let Ok(query) = Query::parse(&format!("{field} = '{artifact}'")) else {
             return Ok((Vec::new(), 0));
         };
         let search = Search { query: Some(&query), removed: Removed::Shown, limit: Some(limit), ..Search::default() };

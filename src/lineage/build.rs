@@ -10,7 +10,7 @@ use crate::run::{Run, RunDataset};
 use crate::track::{POINTER_SUFFIX, Pointer, Workspace};
 use crate::words::{count, size};
 
-use super::{Edge, EdgeKind, Graph, LineageError, Node, NodeKind, RunSource, rows};
+use super::{Edge, EdgeKind, Graph, LineageError, Node, NodeKind, Part, RunSource, rows};
 
 /// Nodes that a graph has at most.
 const MAX_NODES: usize = 1000;
@@ -154,7 +154,7 @@ impl Builder<'_> {
     /// Who made an artifact, and the commits that brought its pointers.
     fn makers(&mut self, id: &ArtifactId) -> Result<Vec<Thing>, LineageError> {
         let mut next = Vec::new();
-        for run in self.runs_with(id, |run| run.outputs.iter().any(|output| output.id == *id))? {
+        for run in self.runs_with(id, Part::Output)? {
             if self.add_run(&run) {
                 self.edge(&id_of_run(&run.id), &id_of_artifact(id), EdgeKind::Made);
                 next.push(Thing::Run(run.id));
@@ -181,7 +181,7 @@ impl Builder<'_> {
                 next.push(Thing::Version(version.model, version.version));
             }
         }
-        for run in self.runs_with(id, |run| run.inputs.iter().any(|input| input.id == *id))? {
+        for run in self.runs_with(id, Part::Input)? {
             if self.add_run(&run) {
                 self.edge(&id_of_artifact(id), &id_of_run(&run.id), EdgeKind::Read);
                 next.push(Thing::Run(run.id));
@@ -281,7 +281,7 @@ impl Builder<'_> {
     fn readers_of_version(&mut self, model: &str, number: u64) -> Result<Vec<Thing>, LineageError> {
         let Some(id) = self.version(model, number).map(|version| version.id) else { return Ok(Vec::new()) };
         let mut next = Vec::new();
-        for run in self.runs_with(&id, |run| run.inputs.iter().any(|input| input.id == id))? {
+        for run in self.runs_with(&id, Part::Input)? {
             if self.add_run(&run) {
                 self.edge(&id_of_version(model, number), &id_of_run(&run.id), EdgeKind::Read);
                 next.push(Thing::Run(run.id));
@@ -301,11 +301,11 @@ impl Builder<'_> {
         Ok(self.source.run(run_id)?)
     }
 
-    /// The runs that have to do with an artifact in the way that is meant.
-    fn runs_with(&mut self, id: &ArtifactId, is_meant: impl Fn(&Run) -> bool) -> Result<Vec<Run>, LineageError> {
-        let (runs, total) = self.source.runs_with(id, MAX_RUNS)?;
+    /// The runs that made or read an artifact.
+    fn runs_with(&mut self, id: &ArtifactId, part: Part) -> Result<Vec<Run>, LineageError> {
+        let (runs, total) = self.source.runs_with(id, part, MAX_RUNS)?;
         self.left_out += total.saturating_sub(runs.len());
-        Ok(runs.into_iter().filter(is_meant).collect())
+        Ok(runs)
     }
 
     /// The oldest of the latest commits in which the pointer at a path names an artifact, with its subject.

@@ -25,8 +25,17 @@ pub trait RunSource {
     /// The run with an id; none if there is none.
     fn run(&self, run_id: &RunId) -> Result<Option<Run>, RunError>;
 
-    /// The runs that read or made an artifact, the newest first, at most `limit`; and how many there are.
-    fn runs_with(&self, artifact: &ArtifactId, limit: usize) -> Result<(Vec<Run>, usize), RunError>;
+    /// The runs that made or read an artifact, the newest first, at most `limit`; and how many there are.
+    fn runs_with(&self, artifact: &ArtifactId, part: Part, limit: usize) -> Result<(Vec<Run>, usize), RunError>;
+}
+
+/// What a run has to do with an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It made it.
+    Output,
+    /// It read it.
+    Input,
 }
 
 /// What went wrong on the way.
