@@ -223,6 +223,13 @@ impl Registry<'_> {
     ///
     /// Rolling back again goes one step further back, not forth.
     pub fn rollback(&self, model: &str, alias: &str, note: Option<&str>) -> Result<(u64, u64), RegistryError> {
+        let (from, to) = self.before_rollback(model, alias)?;
+        self.move_alias(EventKind::Rollback, model, alias, Some(from), Some(to), note)?;
+        Ok((from, to))
+    }
+
+    /// From where and to where a rollback of an alias would go.
+    pub fn before_rollback(&self, model: &str, alias: &str) -> Result<(u64, u64), RegistryError> {
         let from = self.present_alias(model, alias)?;
         let present = self.model(model)?;
         let is_there = |version| present.find(version).is_some();
@@ -231,7 +238,6 @@ impl Registry<'_> {
             None => None,
         };
         let to = to.ok_or_else(|| RegistryError::NothingBefore { model: model.to_owned(), alias: alias.to_owned() })?;
-        self.move_alias(EventKind::Rollback, model, alias, Some(from), Some(to), note)?;
         Ok((from, to))
     }
 

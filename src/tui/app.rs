@@ -14,8 +14,8 @@ use super::keys::{Command, Key, Scope, command};
 use super::lend::Errand;
 use super::memory::Memory;
 use super::mouse::{Mouse, MouseKind};
-use super::overlay::{Help, Overlay, Palette, Turn};
-use super::views::{Notice, Place, Step, View, Views, run, runs, tab_at};
+use super::overlay::{Help, Overlay, Palette, Purpose, Turn};
+use super::views::{Notice, Place, Step, View, ViewState, Views, registry, run, runs, tab_at};
 
 /// Places that Esc leads back through.
 const TRAIL: usize = 50;
@@ -184,9 +184,27 @@ impl App {
             Command::NextView => vec![Step::Go(Place::At(self.view.beside(1)))],
             Command::PreviousView => vec![Step::Go(Place::At(self.view.beside(-1)))],
             Command::UnmarkAll => vec![Step::UnmarkAll],
+            Command::Register => vec![self.register()],
             _ => self.views.get_mut(self.view).command(command, &self.context),
         };
         self.take(steps)
+    }
+
+    /// Asks how to register what is looked at.
+    fn register(&self) -> Step {
+        self.looked_at().map_or_else(
+            || self.views.registry.ask_to_register(),
+            |run_id| Step::Do(Effect::Registry(registry::Request::Registered(run_id))),
+        )
+    }
+
+    /// The run that is looked at.
+    fn looked_at(&self) -> Option<RunId> {
+        match self.view {
+            View::Runs => self.views.runs.selected_row().map(|row| row.id()),
+            View::Run => self.views.run.run_id,
+            _ => None,
+        }
     }
 
     fn turn(&mut self, turn: Turn) -> Vec<Effect> {
@@ -196,7 +214,11 @@ impl App {
         match turn {
             Turn::Stay | Turn::Close => Vec::new(),
             Turn::Give(purpose, given) => {
-                let steps = self.views.get_mut(self.view).given(&purpose, given, &self.context);
+                let view: &mut dyn ViewState = match purpose {
+                    Purpose::Registry(_) => &mut self.views.registry,
+                    _ => self.views.get_mut(self.view),
+                };
+                let steps = view.given(&purpose, given, &self.context);
                 self.take(steps)
             }
             Turn::Do(command) => self.command(command),
@@ -216,7 +238,11 @@ impl App {
                 Step::Go(place) => self.go(place),
                 Step::Back => self.go_back(),
                 Step::Say(notice) => self.notice = Some(notice),
-                Step::Open(overlay) => self.overlays.push(overlay),
+                Step::Open(overlay) => {
+                    // What was said about waiting for it is over.
+                    self.notice = None;
+                    self.overlays.push(overlay);
+                }
                 Step::Mark(run_id) => self.context.marks.toggle(run_id),
                 Step::UnmarkAll => self.context.marks.clear(),
                 Step::Neighbour(step) => self.show_neighbour(step),
@@ -319,7 +345,15 @@ impl App {
                 self.views.run.loaded(&answer, &self.context);
             }
             Answer::Compare(answer) => self.views.compare.loaded(answer),
-            Answer::Registry(answer) => self.views.registry.loaded(answer),
+            Answer::Registry(answer) => {
+                // A question that nobody waits for any more would take the keys of something else.
+                let is_awaited = match &answer {
+                    registry::Answer::Registered(run_id, _) => self.looked_at() == Some(*run_id),
+                    _ => self.view == View::Registry,
+                };
+                let steps = self.views.registry.loaded(answer, &self.context);
+                return if is_awaited { self.take(steps) } else { Vec::new() };
+            }
             Answer::Artifacts(answer) => self.views.artifacts.loaded(answer, &self.context),
             Answer::Sweeps(answer) => self.views.sweeps.loaded(answer),
             Answer::Files(answer) => {

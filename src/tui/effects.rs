@@ -55,6 +55,10 @@ pub(super) enum Change {
     Note(RunId, String),
     /// Remove a run from the lists.
     Remove(RunId),
+    /// Move an alias; past a gate that refuses, for this reason.
+    MoveAlias(registry::Move, Option<String>),
+    /// Register a target as a model's next version.
+    Register { target: String, model: String },
 }
 
 /// What came of an effect.
@@ -181,5 +185,7 @@ fn make(source: &mut dyn Source, change: Change) -> Result<String, Problem> {
     match change {
         Change::Note(run_id, text) => source.set_note(&run_id, &text),
         Change::Remove(run_id) => source.remove_run(&run_id),
+        Change::MoveAlias(wanted, reason) => source.move_alias(&wanted, reason.as_deref()),
+        Change::Register { target, model } => source.register(&target, &model),
     }
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::catalog::Names;
 use crate::diff::ArtifactChange;
 use crate::files::RelPath;
+use crate::gate::{Checked, Outcome};
 use crate::git::{ChangedFile, CodeChanges, CommitInfo, FileChange, FilePatch, PatchLine, PatchLineKind};
 use crate::id::{ArtifactId, CommitId, Digest, RunId};
 use crate::registry::{EventKind, Model, ModelAbout, RegistryEvent, Version};
@@ -22,6 +23,7 @@ use super::keys::Key;
 use super::memory::Memory;
 use super::source::{Problem, Source, sheet_of};
 use super::views::artifacts::{self, Standings, Tracked};
+use super::views::registry::{Consider, Considered, Move, Origin};
 use super::views::run::{Base, CodeDiff};
 use super::views::runs::{self as runs_view, Sheet, TableRequest};
 use super::views::sweeps::{Sweep, sweeps_of};
@@ -253,6 +255,10 @@ pub(super) struct FakeSource {
     number: u64,
     pub(super) models: Vec<Model>,
     pub(super) log: Vec<u8>,
+    /// Whether the gates refuse.
+    pub(super) refuses: bool,
+    /// The changes of the registry that were made, in words.
+    pub(super) changes: Vec<String>,
 }
 
 impl Default for FakeSource {
@@ -264,6 +270,8 @@ impl Default for FakeSource {
             number: 0,
             models: models(),
             log: (1..=40).map(line).collect::<String>().into_bytes(),
+            refuses: false,
+            changes: Vec::new(),
         }
     }
 }
@@ -427,6 +435,52 @@ impl Source for FakeSource {
 
     fn models(&mut self) -> Result<Option<Vec<Model>>, Problem> {
         Ok(Some(self.models.clone()))
+    }
+
+    fn origin(&mut self, version: &Version) -> Result<Origin, Problem> {
+        let run = self.runs.iter().find(|run| Some(run.id) == version.run).cloned();
+        let commit = version.commit.map(|commit_id| self.commit(&commit_id)).transpose()?;
+        Ok(Origin { run, commit })
+    }
+
+    fn consider(&mut self, wanted: &Consider) -> Result<Considered, Problem> {
+        let Consider { kind, model, alias, version } = wanted.clone();
+        let known = self.models.iter().find(|known| known.name == model).ok_or_else(|| "no such model".to_owned())?;
+        let from = known.aliases.get(&alias).copied();
+        let to = if kind == EventKind::Rollback { Some(1) } else { version };
+        let condition = Checked {
+            condition: "metrics.test_accuracy >= 0.97".to_owned(),
+            passed: !self.refuses,
+            known: true,
+            looked: Vec::new(),
+        };
+        let subject = format!("{model}@v{}", to.unwrap_or_default());
+        let gate = version.map(|_| Outcome {
+            gate: alias.clone(),
+            subject,
+            passed: !self.refuses,
+            conditions: vec![condition],
+        });
+        let failed = gate.iter().flat_map(Outcome::failed).map(Checked::to_string).collect();
+        let wanted = Move { kind, model, alias, from, to, failed };
+        Ok(Considered { wanted, gate, last: from.map(|_| event("production: v1 -> v2", 90)) })
+    }
+
+    fn move_alias(&mut self, wanted: &Move, reason: Option<&str>) -> Result<String, Problem> {
+        let known = self.models.iter_mut().find(|known| known.name == wanted.model);
+        let aliases = &mut known.ok_or_else(|| "no such model".to_owned())?.aliases;
+        match wanted.to {
+            Some(version) => aliases.insert(wanted.alias.clone(), version),
+            None => aliases.remove(&wanted.alias),
+        };
+        let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        self.changes.push(format!("{}{why}", wanted.words()));
+        Ok(wanted.words())
+    }
+
+    fn register(&mut self, target: &str, model: &str) -> Result<String, Problem> {
+        self.changes.push(format!("{target} as {model}"));
+        Ok(format!("registered {model}@v4"))
     }
 
     fn history(&mut self, _model: &str) -> Result<Vec<RegistryEvent>, Problem> {

@@ -85,13 +85,19 @@ pub(super) struct RegistryLayout {
     pub(super) models: Rect,
     pub(super) versions: Rect,
     pub(super) history: Rect,
+    /// What the chosen version came from, where there is room for it beside the history.
+    pub(super) origin: Option<Rect>,
 }
 
 /// The parts of the registry.
 pub(super) fn registry(body: Rect) -> RegistryLayout {
     let (models, right) = split_left(body, (body.width / 4).clamp(20, 40));
-    let (versions, history) = split_bottom(right, (right.height * 2 / 5).max(5));
-    RegistryLayout { models, versions, history }
+    let (versions, lower) = split_bottom(right, (right.height * 2 / 5).max(5));
+    if lower.width < 110 {
+        return RegistryLayout { models, versions, history: lower, origin: None };
+    }
+    let (history, origin) = split_left(lower, lower.width / 2);
+    RegistryLayout { models, versions, history, origin: Some(origin) }
 }
 
 /// The rows above, and at most `height` rows at the bottom.
@@ -126,7 +132,7 @@ mod tests {
             let areas = [Some(runs.table), runs.preview, Some(runs.filter)];
             assert_eq!(areas.iter().flatten().map(|area| area.area()).sum::<u32>(), body.area());
             let registry = registry(body);
-            let areas = [registry.models, registry.versions, registry.history];
+            let areas = [registry.models, registry.versions, registry.history, registry.origin.unwrap_or_default()];
             assert_eq!(areas.iter().map(|area| area.area()).sum::<u32>(), body.area());
             let run = run(body);
             if run.wide {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,10 +13,11 @@ use crate::catalog::Table;
 use crate::catalog::{Catalog, Names};
 use crate::diff::{self, ArtifactChange};
 use crate::files::{self, Durability, RelPath};
+use crate::gate::{self, Checked, Guarded};
 use crate::git::{ChangedFile, CodeChanges, CommitInfo, FilePatch};
 use crate::id::{ArtifactId, CommitId, RunId};
 use crate::query::Field;
-use crate::registry::{Model, REGISTRY_REF, Registry, RegistryEvent};
+use crate::registry::{AliasMove, EventKind, Model, Override, REGISTRY_REF, Registry, RegistryEvent, Version};
 use crate::run::{LogPart, LogPlace, Run, Runs, Series};
 use crate::track::{Silent, Workspace};
 use crate::words::with_causes;
@@ -25,6 +26,7 @@ use super::content::preview::Preview;
 use super::files::{self as artifact_files, FileKey, FileList};
 use super::memory::{self, Memory};
 use super::views::artifacts::{self, Standings, Tracked};
+use super::views::registry::{Consider, Considered, Move, Origin};
 use super::views::run::{self, Base, CodeDiff};
 use super::views::runs::columns::{self, Kind};
 use super::views::runs::{Sheet, TableRequest};
@@ -144,6 +146,22 @@ pub(super) trait Source {
     }
     /// The content of a file of an artifact, where it has such a file of at most `limit` bytes.
     fn artifact_file(&mut self, _artifact: &ArtifactId, _path: &str, _limit: u64) -> Result<Option<Vec<u8>>, Problem> {
+        Err(self.problem())
+    }
+    /// What a version came from.
+    fn origin(&mut self, _version: &Version) -> Result<Origin, Problem> {
+        Err(self.problem())
+    }
+    /// What speaks for a move of an alias, and what against it.
+    fn consider(&mut self, _wanted: &Consider) -> Result<Considered, Problem> {
+        Err(self.problem())
+    }
+    /// Moves an alias, past a gate that refuses only for a reason, and says so in a few words.
+    fn move_alias(&mut self, _wanted: &Move, _reason: Option<&str>) -> Result<String, Problem> {
+        Err(self.problem())
+    }
+    /// Registers a target as a model's next version, and says so in a few words.
+    fn register(&mut self, _target: &str, _model: &str) -> Result<String, Problem> {
         Err(self.problem())
     }
     /// Writes a note on a run, or removes it where the text is empty, and says so in a few words.
@@ -419,6 +437,73 @@ impl Source for RepositorySource<'_> {
         let entry = RelPath::new(path).ok().and_then(|path| manifest.find(&path).cloned());
         let Some(entry) = entry.filter(|entry| entry.size <= limit) else { return Ok(None) };
         store.read_to_vec(&entry.digest, limit).map(Some).map_err(|error| with_causes(&error))
+    }
+
+    fn origin(&mut self, version: &Version) -> Result<Origin, Problem> {
+        let run = match &version.run {
+            Some(run_id) => self.runs.get(run_id).map_err(|error| with_causes(&error))?,
+            None => None,
+        };
+        // What is not here is said to be missing, and is no reason to show nothing.
+        let commit = version.commit.and_then(|commit_id| self.workspace.repository.commit(&commit_id).ok());
+        Ok(Origin { run, commit })
+    }
+
+    fn consider(&mut self, wanted: &Consider) -> Result<Considered, Problem> {
+        let registry = Registry::new(self.workspace);
+        let Consider { kind, model, alias, version } = wanted;
+        let (from, to, outcome) = match (kind, version) {
+            (EventKind::Rollback, _) => {
+                let (from, to) = registry.before_rollback(model, alias).map_err(|error| with_causes(&error))?;
+                (Some(from), Some(to), None)
+            }
+            (_, Some(version)) => {
+                let guarded = gate::for_alias(self.workspace, model, alias, *version);
+                let Guarded { expected, outcome } = guarded.map_err(|error| with_causes(&error))?;
+                (expected, Some(*version), outcome)
+            }
+            (_, None) => {
+                let model = registry.model(model).map_err(|error| with_causes(&error))?;
+                (model.aliases.get(alias).copied(), None, None)
+            }
+        };
+        let history = registry.history(model).map_err(|error| with_causes(&error))?;
+        let failed = outcome.iter().flat_map(|outcome| outcome.failed()).map(Checked::to_string).collect();
+        Ok(Considered {
+            wanted: Move { kind: *kind, model: model.clone(), alias: alias.clone(), from, to, failed },
+            gate: outcome,
+            last: history.into_iter().find(|event| event.alias.as_ref() == Some(alias)),
+        })
+    }
+
+    fn move_alias(&mut self, wanted: &Move, reason: Option<&str>) -> Result<String, Problem> {
+        let Move { kind, model, alias, from, to, failed } = wanted;
+        let overridden = match (failed.as_slice(), reason) {
+            ([], _) => None,
+            (_, Some(reason)) => Some(Override { reason: reason.to_owned(), failed: failed.clone() }),
+            (_, None) => return Err(format!("the gate {alias} refuses v{}", to.unwrap_or_default())),
+        };
+        let wanted_move = AliasMove {
+            kind: *kind,
+            model,
+            alias,
+            expected: *from,
+            version: *to,
+            note: None,
+            overridden: overridden.as_ref(),
+        };
+        Registry::new(self.workspace).move_alias_by(&wanted_move).map_err(|error| with_causes(&error))?;
+        Ok(wanted.words())
+    }
+
+    fn register(&mut self, target: &str, model: &str) -> Result<String, Problem> {
+        let registry = Registry::new(self.workspace);
+        let top = self.workspace.repository.work_dir().map(Path::to_path_buf).unwrap_or_default();
+        let artifact = registry.resolve(&top, target).map_err(|error| with_causes(&error))?;
+        let registered = registry.register(model, &artifact, None).map_err(|error| with_causes(&error))?;
+        let version = &registered.version;
+        let words = if registered.is_new { "registered" } else { "it is there already:" };
+        Ok(format!("{words} {}@v{}", version.model, version.version))
     }
 
     fn set_note(&mut self, run_id: &RunId, text: &str) -> Result<String, Problem> {

@@ -2,6 +2,7 @@
 
 pub(super) mod frame;
 mod pictures;
+mod registry;
 
 use jiff::{SignedDuration, Timestamp};
 use ratatui::crossterm::event::KeyCode;
@@ -19,7 +20,7 @@ use super::lend::Errand;
 use super::memory::Memory;
 use super::mouse::{Mouse, MouseKind};
 use super::overlay::Overlay;
-use super::views::registry::{self, Focus};
+use super::views::registry::{self as registry_view, Focus};
 use super::views::{Notice, View, runs};
 
 const SMALL: (u16, u16) = (80, 24);
@@ -61,7 +62,7 @@ fn others(effects: Vec<Effect>) -> Vec<Effect> {
 }
 
 fn history(model: &str) -> Effect {
-    Effect::Registry(registry::Request::History(model.to_owned()))
+    Effect::Registry(registry_view::Request::History(model.to_owned()))
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn quitting_suspending_and_redrawing_are_effects() {
 #[test]
 fn the_start_asks_what_is_remembered_then_for_the_runs_once() {
     let mut app = App::new("digits".to_owned(), SMALL, now());
-    assert_eq!(app.start(), [Effect::Recall, Effect::Registry(registry::Request::Models)]);
+    assert_eq!(app.start(), [Effect::Recall, Effect::Registry(registry_view::Request::Models)]);
     assert_eq!(app.update(Action::Tick(later(5000))), [], "what is remembered says which runs");
     let effects = app.update(Action::Loaded(Answer::Recalled(Memory::default())));
     assert!(matches!(effects[..], [Effect::Runs(runs::Request::Table(_))]));
@@ -155,7 +156,7 @@ fn the_registry_loads_the_history_of_the_chosen_model() {
     assert_eq!(desk.press(DOWN), [history("mnist-mlp")]);
     assert_eq!(desk.app.views.registry.history, Load::Waiting);
     assert_eq!(others(desk.app.update(Action::Tick(later(1900)))), []);
-    let models = Effect::Registry(registry::Request::Models);
+    let models = Effect::Registry(registry_view::Request::Models);
     assert_eq!(others(desk.app.update(Action::Tick(later(2000)))), [models], "while the registry is shown");
 }
 

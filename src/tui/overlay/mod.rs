@@ -19,8 +19,9 @@ use super::context::Context;
 use super::keys::{Command, Scope};
 use super::mouse::Mouse;
 use super::theme::Theme;
+use super::views::registry::Asked;
 
-pub(super) use confirm::Confirm;
+pub(super) use confirm::{Confirm, Tone};
 pub(super) use help::Help;
 pub(super) use palette::Palette;
 pub(super) use picker::{Item, Picker};
@@ -56,6 +57,8 @@ pub(super) enum Purpose {
     GroupBy,
     /// The columns of the table of runs.
     Columns,
+    /// Something of the registry, which gets the answer whatever is shown.
+    Registry(Asked),
 }
 
 /// What the user gave.

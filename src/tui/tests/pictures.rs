@@ -143,7 +143,7 @@ fn registry_small() {
     │                  ││   8h ago  registered v1  by Ada Lovelace                 │
     │                  ││                                                          │
     ╰──────────────────╯╰──────────────────────────────────────────────────────────╯
-     Enter open  → versions  ← models  : commands  ? help  q quit
+     Enter open  → versions  ← models  p promote  b roll back  ? help  q quit
     ");
 }
 
@@ -180,26 +180,26 @@ fn registry_large() {
     │                                      ││                                                                                                                                                              │
     │                                      ││                                                                                                                                                              │
     │                                      │╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
-    │                                      │╭─ History ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╮
-    │                                      ││   1h ago  production: v1 -> v2  by Ada Lovelace                                                                                                              │
-    │                                      ││   3h ago  staging: v2 -> v3  by Ada Lovelace                                                                                                                 │
-    │                                      ││   5h ago  registered v3  by Ada Lovelace                                                                                                                     │
-    │                                      ││   6h ago  registered v2  by Ada Lovelace                                                                                                                     │
-    │                                      ││   8h ago  registered v1  by Ada Lovelace                                                                                                                     │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    │                                      ││                                                                                                                                                              │
-    ╰──────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
-     Enter open  → versions  ← models  : commands  ? help  q quit
+    │                                      │╭─ History ────────────────────────────────────────────────────────────────────╮╭─ digits@v3 ──────────────────────────────────────────────────────────────────╮
+    │                                      ││   1h ago  production: v1 -> v2  by Ada Lovelace                              ││ run        calm-heron-3  finished, 31m ago  Enter opens it                   │
+    │                                      ││   3h ago  staging: v2 -> v3  by Ada Lovelace                                 ││ code       84a56972  Halve the learning rate                                 │
+    │                                      ││   5h ago  registered v3  by Ada Lovelace                                     ││ data       data/digits  e11c0167                                             │
+    │                                      ││   6h ago  registered v2  by Ada Lovelace                                     ││ artifact   40ade198  model                                                   │
+    │                                      ││   8h ago  registered v1  by Ada Lovelace                                     ││ registered 5h ago  by Ada Lovelace                                           │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    │                                      ││                                                                              ││                                                                              │
+    ╰──────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────╯╰──────────────────────────────────────────────────────────────────────────────╯
+     Enter open  → versions  ← models  p promote  b roll back  i origin  : commands  ? help  q quit
     ");
 }
 
@@ -287,8 +287,8 @@ fn an_empty_repository_says_how_to_begin() {
     │                                                          │
     │                                                          │
     │                                                          │
-    │    No models yet. Register a run's model with `git ml    │
-    │            model register run:@ --name NAME`.            │
+    │  No models yet. `R` registers a run's model, here or in  │
+    │                    the table of runs.                    │
     │                                                          │
     │                                                          │
     │                                                          │
@@ -383,4 +383,55 @@ fn the_best_value_of_a_metric_stands_out() {
         (3..15).filter(|y| buffer[(x, *y)].modifier.contains(Modifier::BOLD)).collect::<Vec<u16>>()
     };
     assert_eq!((bold_rows("val_accuracy").len(), bold_rows("val_loss").len()), (1, 1));
+}
+
+#[test]
+fn registry_promotion() {
+    insta::assert_snapshot!(picture(&[key('2'), ENTER, key('p'), ENTER], SMALL), @r"
+     digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
+    ╭─ Models ───── 2 ─╮╭─ digits ──────────────────────────────────── 3 versions ─╮
+    │ digits        v3 ││     aliases              test_accuracy  run              │
+    │ ╭─ Promote? ───────────────────────────────────────────────────────────────╮ │
+    │ │ digits@champion: v2 -> v3                                                │ │
+    │ │ Last: production: v1 -> v2 by Ada Lovelace, 1h ago                       │ │
+    │ │                                                                          │ │
+    │ │ The gate champion opens                                                  │ │
+    │ │ ✓ metrics.test_accuracy >= 0.97                                          │ │
+    │ │                                                                          │ │
+    │ │                           v2            v3                               │ │
+    │ │ test_accuracy         0.9786        0.9782  -4.18e-4 worse               │ │
+    │ │ val_accuracy          0.9826        0.9822  -4.18e-4 worse               │ │
+    │ │ val_loss              0.1129        0.0974  -0.0155 better               │ │
+    │ │ train_accuracy        0.9962        0.9994  +0.0032 better               │─╯
+    │ │ train_loss            0.0299        0.0216  -0.0083 better               │─╮
+    │ │                                                                          │ │
+    │ │ Enter or y: do it   Esc or n: leave it                                   │ │
+    │ ╰──────────────────────────────────────────────────────────────────────────╯ │
+    │                  ││   6h ago  registered v2  by Ada Lovelace                 │
+    │                  ││   8h ago  registered v1  by Ada Lovelace                 │
+    │                  ││                                                          │
+    ╰──────────────────╯╰──────────────────────────────────────────────────────────╯
+     y yes  n no
+    ");
+}
+
+#[test]
+fn registry_origin() {
+    insta::assert_snapshot!(picture(&[key('2'), ENTER, key('i')], (60, 15)), @r"
+     git ml  digits · …  ⠋ 1 running   1  2 Registry 2  3  4  5
+    ╭─ Models ───── 2 ─╮╭─ digits ──────────────── 3 versions ─╮
+    │ digits        v3 ││     aliases              registered  │
+    │ mnist-mlp     v1 ││ v3  staging                  5h ago  │
+    │                  ││ v2  champion production      6h ago  │
+    │                  ││ v1                           8h ago  │
+    │                  ││                                      │
+    │                  ││                                      │
+    │                  │╰──────────────────────────────────────╯
+    │                  │╭─ digits@v3 ──────────────────────────╮
+    │                  ││ run        calm-heron-3  finished, 3 │
+    │                  ││ code       84a56972  Halve the learn │
+    │                  ││ data       data/digits  e11c0167     │
+    ╰──────────────────╯╰──────────────────────────────────────╯
+     Enter open  → versions  ← models  ? help  q quit
+    ");
 }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::registry::{Model, Version};
+use crate::registry::{Model, RegistryEvent, Version};
 use crate::words;
 
 use super::super::super::context::{Context, Load};
@@ -12,7 +12,8 @@ use super::super::super::layout::{self, split_top};
 use super::super::super::parts::{self, Cell, message, padded};
 use super::super::super::text;
 use super::super::super::theme::Theme;
-use super::models::{Focus, Models};
+use super::models::{Focus, Lower, Models};
+use super::origin;
 
 const GAP: usize = 2;
 
@@ -26,7 +27,7 @@ pub(super) fn draw(view: &Models, context: &Context, theme: &Theme, area: Rect, 
                 Load::Waiting => ("Loading the registry …".to_owned(), theme.dim),
                 Load::Failed(problem) => (format!("The registry cannot be read: {problem}"), theme.bad),
                 Load::Ready(_) => {
-                    let words = "No models yet. Register a run's model with `git ml model register run:@ --name NAME`.";
+                    let words = "No models yet. `R` registers a run's model, here or in the table of runs.";
                     (words.to_owned(), theme.dim)
                 }
             };
@@ -36,7 +37,17 @@ pub(super) fn draw(view: &Models, context: &Context, theme: &Theme, area: Rect, 
     let places = layout::registry(area);
     list(view, models, theme, places.models, buffer);
     versions(view, context, theme, places.versions, buffer);
-    history(view, context, theme, places.history, buffer);
+    let (history_area, origin_area) = match (places.origin, view.lower) {
+        (Some(origin), _) => (Some(places.history), Some(origin)),
+        (None, Lower::History) => (Some(places.history), None),
+        (None, Lower::Origin) => (None, Some(places.history)),
+    };
+    if let Some(area) = history_area {
+        history(view, context, theme, area, buffer);
+    }
+    if let Some(area) = origin_area {
+        origin::draw(view, context, theme, area, buffer);
+    }
 }
 
 fn list(view: &Models, models: &[Model], theme: &Theme, area: Rect, buffer: &mut Buffer) {
@@ -68,9 +79,9 @@ enum Column {
     Note,
 }
 
-/// The columns that fit, in order, with their widths.
-fn columns(context: &Context, versions: &[&Version], room: usize) -> Vec<(Column, usize)> {
-    let mut names: Vec<&String> = versions.iter().flat_map(|version| version.metrics.keys()).collect();
+/// The names of the versions' metrics, those that tell most about a version first.
+pub(super) fn metric_names<'v>(versions: impl Iterator<Item = &'v Version>) -> Vec<&'v String> {
+    let mut names: Vec<&String> = versions.flat_map(|version| version.metrics.keys()).collect();
     names.sort();
     names.dedup();
     // Test metrics tell most about a version, then those of the validation.
@@ -82,6 +93,12 @@ fn columns(context: &Context, versions: &[&Version], room: usize) -> Vec<(Column
         name if name.starts_with("train") || name.starts_with("system") => 5,
         _ => 4,
     });
+    names
+}
+
+/// The columns that fit, in order, with their widths.
+fn columns(context: &Context, versions: &[&Version], room: usize) -> Vec<(Column, usize)> {
+    let names = metric_names(versions.iter().copied());
     let mut metrics = names.into_iter().map(|name| (Column::Metric(name.clone()), text::width(name).clamp(8, 14)));
     let run_width =
         versions.iter().map(|version| text::width(&run_name(context, version))).max().unwrap_or(0).clamp(3, 20);
@@ -193,19 +210,24 @@ fn version_cell(
 }
 
 fn history(view: &Models, context: &Context, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let inner = parts::panel(Line::styled("History", theme.strong), Line::default(), false, theme, area, buffer);
+    let of = view.history_alias().map_or_else(String::new, |alias| format!(" of {alias}"));
+    let title = Line::styled(format!("History{of}"), theme.strong);
+    let inner = parts::panel(title, Line::default(), false, theme, area, buffer);
     let events = match &view.history {
         Load::Waiting => return message("Loading the history …", theme.dim, inner, buffer),
         Load::Failed(problem) => return message(problem, theme.bad, inner, buffer),
         Load::Ready(events) => events,
     };
     let width = usize::from(inner.width.saturating_sub(2));
-    for (event, y) in events.iter().zip(inner.y..inner.bottom()) {
+    let is_shown =
+        |event: &&RegistryEvent| view.history_alias().is_none_or(|alias| event.alias.as_deref() == Some(alias));
+    for (event, y) in events.iter().filter(is_shown).zip(inner.y..inner.bottom()) {
         let when = Cell::new(&words::ago(event.commit.time, context.now), theme.dim, 8, true);
         let author = text::shorten(&event.commit.author, 20);
         let room = width.saturating_sub(8 + GAP);
         let why = event.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
-        let what = text::shorten(&format!("{}{why}", event.what), room);
+        let past = event.overridden.as_ref().map_or_else(String::new, |why| format!(", past its gate: {why}"));
+        let what = text::shorten(&format!("{}{why}{past}", event.what), room);
         let by = format!("  by {author}");
         let mut spans = vec![Span::styled(what.clone(), theme.text)];
         if text::width(&what) + text::width(&by) <= room {

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line as TextLine;
 
 use crate::id::RunId;
 use crate::query::{Attribute, Field, SortKey, Value};
@@ -15,7 +14,7 @@ use super::super::super::keys::{Command, Scope};
 use super::super::super::layout::split_top;
 use super::super::super::list::{held, moved};
 use super::super::super::mouse::{Mouse, MouseKind};
-use super::super::super::overlay::{Confirm, Given, Overlay, Purpose};
+use super::super::super::overlay::{Confirm, Given, Overlay, Purpose, Tone};
 use super::super::super::theme::Theme;
 use super::super::super::{parts, text};
 use super::super::run;
@@ -61,7 +60,7 @@ impl RunsView {
             format!("{} will not be listed any more.", text::clean(&name)),
             "Its record, its code and its artifacts stay in git.".to_owned(),
         ];
-        let lines = lines.into_iter().map(TextLine::from).collect();
+        let lines = lines.into_iter().map(|line| (Tone::Plain, line)).collect();
         let confirm = Confirm::new(Purpose::Remove(row.id()), "Remove the run?".to_owned(), lines);
         Some(Step::Open(Overlay::Confirm(confirm)))
     }
