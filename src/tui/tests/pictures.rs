@@ -82,37 +82,37 @@ fn runs_large() {
     │                                                                                                                                                                                                      │
     ╰──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
     ╭─ calm-heron-3 ──────────────────────────────── da81edae ─╮╭─ loss ────────────────────────────────── train 0.0216  val 0.0974 ─╮╭─ accuracy ────────────────────────────── train 0.9994  val 0.9822 ─╮
-    │ status      ✓ finished                                   ││ 2.0 ┤                                                              ││ 1.0 ┤                     ⣀⣀⣀⣤⣤⣤⣒⣒⣒⡲⠶⠶⠖⠒⠒⠲⠶⠶⠶⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛⠛ │
-    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││     │                                                              ││     │              ⢀⡠⢤⡲⠞⠛⠛⠉⠉⠉                                      │
-    │ time        1m 30s, CPU 2m 42s                           ││     │⣄                                                             ││     │           ⣠⠴⠞⠓⠊⠁                                             │
-    │ commit      84a56972 on main                             ││ 1.5 ┤⠘⣆                                                            ││ 0.8 ┤        ⣀⠔⠉                                                   │
-    │             Halve the learning rate                      ││     │ ⠘⣆                                                           ││     │      ⣠⠞⠁                                                     │
-    │                                                          ││     │  ⠘⣆                                                          ││     │    ⢀⡾⠁                                                       │
-    │ Metrics                                                  ││ 1.0 ┤   ⠈⠳⡄                                                        ││ 0.6 ┤   ⣔⠏                                                         │
-    │ test_accuracy          0.9782                            ││     │     ⠙⢦⡀                                                      ││     │  ⡼⠁                                                          │
-    │ train_accuracy         0.9994                            ││     │       ⠙⢦⡀                                                    ││     │ ⡼⠁                                                           │
-    │ train_loss             0.0216                            ││ 0.5 ┤         ⠙⠶⣄⡀                                                 ││ 0.4 ┤⡼⠁                                                            │
-    │ val_accuracy           0.9822  most 0.9888 at 19         ││     │           ⠈⠙⠳⢦⣄⣀                                             ││     │                                                              │
-    │ val_loss               0.0974  least 0.0889 at 17        ││     │               ⠈⠉⠛⠳⠶⠶⣤⣤⣤⣀⣀⣀                                   ││     │                                                              │
-    │ system.memory_bytes    1.22e9                            ││ 0.0 ┤                        ⠉⠉⠉⠛⠛⠛⠛⠛⠛⠫⠭⠭⠵⠶⠶⠶⠭⠭⠭⠭⠭⠭⠭⠭⠭⠵⠶⠶⠮⠭⠭⠭⠭⠭⠭⠶⠶ ││ 0.2 ┤                                                              │
-    │                                                          ││      1                           step                           20 ││      1                           step                           20 │
-    │ Parameters                                               │╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
-    │ batch_size  64                                           │╭─ system.memory_bytes ───────────────────────────────────── 1.22e9 ─╮
-    │ epochs      20                                           ││ 1.220G ┤                                                      ⣀⠤⠒⠉ │
-    │ lr          0.003                                        ││        │                                                 ⣀⠤⠒⠊⠉     │
-    │ model       cnn                                          ││        │                                            ⣀⠤⠔⠒⠉          │
-    │ seed        1                                            ││ 1.215G ┤                                       ⣀⡠⠤⠒⠉               │
-    │                                                          ││        │                                  ⢀⣀⠤⠒⠉                    │
-    │ Inputs                                                   ││        │                              ⣀⠤⠒⠉⠁                        │
-    │ data/digits                                     e11c0167 ││ 1.210G ┤                         ⣀⡠⠤⠒⠉                             │
-    │                                                          ││        │                    ⢀⡠⠔⠊⠉                                  │
-    │ Outputs                                                  ││        │               ⢀⡠⠔⠒⠉⠁                                      │
-    │ model  9 files, 1.4 MiB                         40ade198 ││ 1.205G ┤          ⢀⡠⠤⠒⠊⠁                                           │
-    │                                                          ││        │     ⢀⣀⠤⠔⠊⠁                                                │
-    │ How                                                      ││        │ ⣀⡠⠔⠊⠁                                                     │
-    │ experiment  cnn                                          ││ 1.200G ┤⠉                                                          │
-    │ command     git-ml-torch train job.json                  ││         1                          step                         20 │
-    ╰──────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
+    │ status      ✓ finished                                   ││      │                                                             ││   1.0┤                              ⣀⣀⣀⠤⠤⠤⠒⠒⠒⠒⠒⢒⣒⡲⠶⢎⣉⣉⡉⠉⠉⢉⣉⣉⣉⠭⠭⠭⣉⣉ │
+    │ started     2026-11-20 11:29:00 UTC, 31m ago             ││   1.6┤⡄                                                            ││      │                       ⣀⡠⠤⠒⢊⣉⠭⠤⠒⠒⠉⠉⠉⠒⠒⠒⠉⠉⠁      ⠈⠉⠉⠁         │
+    │ time        1m 30s, CPU 2m 42s                           ││      │⣷                                                            ││      │                   ⢀⡠⣒⠭⠔⠒⠒⠉⠁                                 │
+    │ commit      84a56972 on main                             ││      │⢸⡄                                                           ││      │                 ⡠⢒⠕⠊                                        │
+    │             Halve the learning rate                      ││      │⠈⡇                                                           ││   0.9┤              ⢀⠔⡩⠒⠁                                          │
+    │                                                          ││   1.4┤ ⢻                                                           ││      │             ⡠⡣⠊                                             │
+    │ Metrics                                                  ││      │ ⢸⡆                                                          ││      │           ⢀⢎⠔⠁                                              │
+    │ test_accuracy          0.9782                            ││      │  ⣧                                                          ││      │          ⢠⡪⠃                                                │
+    │ train_accuracy         0.9994                            ││   1.2┤  ⢹                                                          ││   0.8┤         ⢠⡗⠁                                                 │
+    │ train_loss             0.0216                            ││      │  ⠘⡇                                                         ││      │        ⢠⡟                                                   │
+    │ val_accuracy           0.9822  most 0.9888 at 19         ││      │   ⢻⡀                                                        ││      │       ⢀⡾⠁                                                   │
+    │ val_loss               0.0974  least 0.0889 at 17        ││   1.0┤   ⠈⣧                                                        ││      │       ⣼⠃                                                    │
+    │ system.memory_bytes    1.22e9                            ││      │    ⠸⣇                                                       ││   0.7┤      ⣸⠎                                                     │
+    │                                                          ││      │     ⢻⡄                                                      ││      │     ⢠⡟                                                      │
+    │ Parameters                                               ││   0.8┤     ⠈⣷                                                      ││      │     ⣾⠁                                                      │
+    │ batch_size  64                                           ││      │      ⠸⣣                                                     ││      │    ⢰⡇                                                       │
+    │ epochs      20                                           ││      │       ⢱⢇                                                    ││      │   ⢀⡿                                                        │
+    │ lr          0.003                                        ││      │        ⢫⢆                                                   ││   0.6┤   ⣼⠃                                                        │
+    │ model       cnn                                          ││   0.6┤        ⠈⢎⢆                                                  ││      │  ⢠⡏                                                         │
+    │ seed        1                                            ││      │         ⠈⢎⢆                                                 ││      │  ⣸⠁                                                         │
+    │                                                          ││      │          ⠈⢪⢆                                                ││      │  ⡟                                                          │
+    │ Inputs                                                   ││   0.4┤            ⠣⡑⡄                                              ││   0.5┤ ⢸⠇                                                          │
+    │ data/digits                                     e11c0167 ││      │             ⠈⢎⠢⣀                                            ││      │ ⡾                                                           │
+    │                                                          ││      │               ⠑⠤⡉⠒⢄⡀                                        ││      │⢠⡇                                                           │
+    │ Outputs                                                  ││   0.2┤                 ⠈⠒⢄⡈⠑⠢⢄                                     ││      │⣸                                                            │
+    │ model  9 files, 1.4 MiB                         40ade198 ││      │                    ⠈⠒⠤⣀⡉⠒⠢⠤⠤⠤⠤⠤⠤⣀⣀⡀                         ││   0.4┤⡏                                                            │
+    │                                                          ││      │                        ⠈⠉⠒⠢⠤⠤⣀⣀⣀  ⠈⠉⠒⠒⠒⠒⠒⠊⠉⠉⠉⠉⠉⠑⠒⠒⠊⠉⠉⠉⠉⠉⠉⠒⠒ ││      │                                                             │
+    │ How                                                      ││   0.0┤                                 ⠉⠉⠉⠉⠉⠉⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠤⠤⠤⠤⠤ ││      │                                                             │
+    │ experiment  cnn                                          ││      ╰────────────┬───────────────┬───────────────┬─────────────── ││      ╰────────────┬───────────────┬───────────────┬─────────────── │
+    │ command     git-ml-torch train job.json                  ││                   5              10              15           step ││                   5              10              15           step │
+    ╰──────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯╰────────────────────────────────────────────────────────────────────╯
      Enter open  / filter  f find  s sort  v columns  b group  Space mark  Tab next view  : commands  ? help  q quit
     ");
 }
@@ -209,7 +209,7 @@ fn help_small() {
      digits · …  ⠋ 1 running   1 Runs  2 Registry  3 Compare  4 Artifacts  5 Sweeps
     ╭─ Keys ───────────────────────────────────────────────────────────────────────╮
     │ Runs                                                                         ┃
-    │ Enter l →             open the run                                           ┃
+    │ Enter l →             open the run                                           │
     │ /                     show only the runs that match a query                  │
     │ f                     find a run by letters of its name                      │
     │ s                     sort by the next column                                │
@@ -222,12 +222,12 @@ fn help_small() {
     │ Space                 mark the run for comparison, or unmark it              │
     │ c                     compare the marked runs                                │
     │ u                     unmark all runs                                        │
-    │ N                     write a note on the run                                │
+    │ e                     write a note on the run                                │
     │ i                     copy the run's id                                      │
     │ I                     copy the id of the run's commit                        │
     │ d                     look at the run's commit with `git show`               │
+    │ R                     register the run's model                               │
     │ Del                   remove the run from the lists, after a question        │
-    │ Tab                   go to the next view                                    │
     ╰──────────────────────────────────────────────────────────────────────────────╯
      Esc close
     ");
