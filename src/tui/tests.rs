@@ -153,7 +153,8 @@ fn the_registry_loads_the_history_of_the_chosen_model() {
     assert_eq!(others(effects.clone()), [history("digits")], "the models were asked for a moment ago");
     desk.carry_out(effects);
     assert!(desk.app.views.registry.history.ready().is_some());
-    assert_eq!(desk.press(DOWN), [history("mnist-mlp")]);
+    let effects = desk.press(DOWN);
+    assert_eq!(others(effects), [history("mnist-mlp")]);
     assert_eq!(desk.app.views.registry.history, Load::Waiting);
     assert_eq!(others(desk.app.update(Action::Tick(later(1900)))), []);
     let models = Effect::Registry(registry_view::Request::Models);
@@ -308,10 +309,10 @@ fn the_palette_finds_and_does_what_keys_do() {
 fn a_note_is_asked_for_written_and_shown() {
     let mut desk = Desk::new(SMALL);
     let run_id = desk.source.runs[0].id;
-    desk.keys(&[key('N')]);
+    desk.keys(&[key('e')]);
     desk.type_text("try a q");
     assert_eq!(desk.press(ENTER), [Effect::Change(Change::Note(run_id, "try a q".to_owned()))]);
-    desk.keys(&[key('N')]);
+    desk.keys(&[key('e')]);
     desk.type_text("again");
     desk.keys(&[ENTER]);
     assert_eq!(desk.app.notice, Some(Notice::Word("noted on brave-otter-12".to_owned())));

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(texts(log), ["epoch 1", "100%", "ac      d", "shown", "last"]);
         assert_eq!(
             texts(b"100%\rab\n100%\rab\x1b[K\nabc\x1b[2Kd\nabc\x1b[1Gx\x1b[Cy\x1b[2Dz"),
-            ["ab0%", "ab", "   d", "xbz"]
+            ["ab0%", "ab", "   d", "xzy"]
         );
         assert_eq!(texts(b"\x1b[9999999"), [""]);
         assert_eq!(texts(b"\x1b]never ended\nnext"), ["", "next"]);

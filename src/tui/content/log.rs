@@ -13,8 +13,10 @@ pub(in crate::tui) const PAGE: u64 = 256 << 10;
 const KEPT: u64 = 4 << 20;
 /// Lines that are kept: there may be as many as bytes.
 const KEPT_LINES: usize = 200_000;
-/// Lines around the screen that are loaded before they are needed.
+/// Lines around the screen that are loaded before they are needed, unless they are very long.
 const AHEAD: usize = 200;
+/// Bytes around the screen that are enough in any case.
+const NEAR: u64 = 1 << 20;
 /// Hits of a search that are kept.
 const MAX_HITS: usize = 100_000;
 /// Rows above a hit.
@@ -242,7 +244,9 @@ impl LogBook {
                 (false, _) => Some(LogPlace::End),
                 (true, true) => Some(self.newest()),
                 // The end of a log may be one short page.
-                (true, false) if self.start() > 0 && self.count_lines(rows) < rows => {
+                (true, false)
+                    if self.start() > 0 && self.count_lines(rows) < rows && self.end() - self.start() < NEAR =>
+                {
                     Some(LogPlace::Before(self.start()))
                 }
                 (true, false) => None,
@@ -252,10 +256,10 @@ impl LogBook {
             return Some(LogPlace::From(at));
         }
         let (above, below) = self.lines_around(at);
-        if above < AHEAD && self.start() > 0 {
+        if above < AHEAD && self.start() > 0 && at - self.start() < NEAR {
             return Some(LogPlace::Before(self.start()));
         }
-        if below < rows + AHEAD && !has_end {
+        if below < rows + AHEAD && !has_end && self.end() - at < NEAR {
             return Some(LogPlace::From(self.end()));
         }
         (is_due && has_end).then(|| self.newest())

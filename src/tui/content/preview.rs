@@ -231,8 +231,9 @@ fn tensors_of(mut source: Source<'_>) -> Result<Preview, String> {
     let length = source.bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
     let Some(length) = length.filter(|length| *length <= MAX_TENSOR_LIST) else { return Ok(bytes_of(&source)) };
     source.read_to(8 + length)?;
+    let end = usize::try_from(8 + length).unwrap_or(usize::MAX);
     let list: Option<serde_json::Map<String, Value>> =
-        source.bytes.get(8..).and_then(|list| serde_json::from_slice(list).ok());
+        source.bytes.get(8..end).and_then(|list| serde_json::from_slice(list).ok());
     let Some(list) = list else { return Ok(bytes_of(&source)) };
     let mut numbers = 0u64;
     let tensor = |(name, facts): (&String, &Value)| {
@@ -353,11 +354,11 @@ mod tests {
         let long = look("long.txt", &b"0123456789\n".repeat(100_000));
         assert_eq!(long.remark.as_deref(), Some("the first 20000 lines"));
         let wide = look("wide.txt", &[b'x'; 1 << 20]);
-        assert_eq!((texts(&wide)[0].len(), wide.remark.as_deref()), (MAX_LINE, Some("the first 512 KiB of 1.0 MiB")));
+        assert_eq!((texts(&wide)[0].len(), wide.remark.as_deref()), (MAX_LINE, Some("the first 512.0 KiB of 1.0 MiB")));
         let rows = look("rows.csv", &b"a,b\n1,2\n".repeat(5000));
         assert_eq!(rows.remark.as_deref(), Some("the first 2000 rows"));
         // A character that is cut where sniffing ended is text all the same.
-        assert_eq!(look("x", "ä".repeat(10_001)[1..].as_bytes()).kind, "binary");
+        assert_eq!(look("x", &"ä".repeat(10_001).as_bytes()[1..]).kind, "binary");
         assert_eq!(look("x", format!("a{}", "ä".repeat(10_000)).as_bytes()).kind, "text");
     }
 

@@ -256,10 +256,10 @@ fn files_open_fold_and_are_looked_at() {
     assert_eq!(desk.app.views.run.files.focus, Focus::Preview);
     desk.keys(&[DOWN, ESC]);
     assert_eq!((desk.app.views.run.files.focus, desk.app.view), (Focus::Tree, View::Run));
-    desk.keys(&[UP, UP]);
+    desk.keys(&[UP]);
     assert!(screen(&desk).contains("PNG, 2×2") && screen(&desk).contains("▀"), "{}", screen(&desk));
     desk.keys(&[LEFT, LEFT]);
-    assert!(!screen(&desk).contains("loss.png"), "the folder is closed");
+    assert!(!screen(&desk).contains("classes.csv"), "the folder is closed");
     desk.keys(&[RIGHT, UP, ENTER]);
     assert!(!screen(&desk).contains("figures"), "the artifact is closed");
     desk.keys(&[ESC]);
@@ -327,7 +327,7 @@ fn files_that_cannot_be_had_say_why() {
 #[test]
 fn code_is_held_against_what_the_user_wants() {
     let mut desk = open(LARGE, &[key('D')]);
-    assert!(screen(&desk).contains("Code against HEAD") && screen(&desk).contains("lr = 0.02"), "{}", screen(&desk));
+    assert!(screen(&desk).contains("Code against HEAD") && screen(&desk).contains("lr = 0.003"), "{}", screen(&desk));
     assert_eq!(desk.app.scope(), Scope::RunCode);
     desk.keys(&[key('n')]);
     assert!(screen(&desk).contains("Too large to be compared here"), "{}", screen(&desk));
