@@ -7,6 +7,7 @@ mod artifacts;
 mod artifacts_refused;
 mod bisect;
 mod buckets;
+mod ci;
 mod cli;
 mod completions;
 mod crowd;
