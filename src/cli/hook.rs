@@ -18,7 +18,7 @@ use super::{Context, Failure, merge_pointer, pre_commit, pre_push};
 /// Bytes that git may say to the hook before a push.
 const MAX_INPUT: u64 = 64 << 20;
 
-/// Install git's hooks, or run one
+/// Install git's hooks and the merge driver for pointers, or run one
 ///
 /// Hooks that are there already are kept, and run as before. Without git-ml on the PATH the hooks do nothing.
 #[derive(Debug, clap::Args)]

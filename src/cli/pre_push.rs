@@ -12,7 +12,7 @@ use crate::hooks::{Code, HookError, PushedRef, known_run, shows};
 use crate::id::CommitId;
 use crate::registry::Registry;
 use crate::reproduce::{Scratch, Wanted};
-use crate::run::{Ended, Run, RunStatus, Runs};
+use crate::run::{Ended, Run, RunStatus, Runs, inputs_from_pointers};
 use crate::track::{State, Workspace};
 use crate::train::{Recipe, TrainError};
 use crate::words::{count, printable};
@@ -52,8 +52,7 @@ pub(super) fn check(context: &Context, workspace: &Workspace, remote: &str, refs
     if demands.is_empty() {
         return Ok(());
     }
-    if workspace.repository.config(SETTING)?.is_some_and(|value| ["false", "no", "off", "0"].contains(&value.as_str()))
-    {
+    if is_off(workspace)? {
         context.say(&format!("{SETTING} is off: no run is asked for"));
         return Ok(());
     }
@@ -64,6 +63,11 @@ pub(super) fn check(context: &Context, workspace: &Workspace, remote: &str, refs
         }
     }
     Ok(())
+}
+
+fn is_off(workspace: &Workspace) -> Result<bool, Failure> {
+    let value = workspace.repository.config(SETTING)?.unwrap_or_default().to_ascii_lowercase();
+    Ok(["false", "no", "off", "0"].contains(&value.as_str()))
 }
 
 /// What a pushed ref asks for; none where it is no branch, is deleted, or asks for nothing.
@@ -295,6 +299,12 @@ fn stands_here(workspace: &Workspace, demand: &Demand<'_>, wanted: &Wanted) -> R
     if wanted.command.is_none() {
         // A native training reads the store.
         return Ok(true);
+    }
+    // A pointer that git does not have yet would be one more input.
+    let experiment = demand.config.experiment(&demand.experiment)?;
+    let inputs = inputs_from_pointers(workspace, &experiment.inputs)?;
+    if wanted.inputs != inputs.into_iter().map(|input| (input.path, input.id)).collect() {
+        return Ok(false);
     }
     let paths: Vec<RelPath> = wanted.inputs.iter().map(|(path, _)| path.clone()).collect();
     if paths.is_empty() {

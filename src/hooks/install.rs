@@ -423,7 +423,8 @@ mod tests {
         sandbox.write(".git/hooks/pre-push", script, 0o755);
         sandbox.write(".git/hooks/post-checkout", "#!/bin/sh\necho theirs >>\"$OUT\"\nexit 0", 0o755);
         sandbox.write(".git/hooks/post-merge", "echo no first line", 0o755);
-        assert_eq!(sandbox.outcomes(), [Outcome::Added, Outcome::Added, Outcome::Created, Outcome::Added]);
+        sandbox.write(".git/hooks/pre-commit", "#!/bin/bash\necho theirs >>\"$OUT\"\nexit 5\n", 0o755);
+        assert_eq!(sandbox.outcomes(), [Outcome::Added, Outcome::Added, Outcome::Added, Outcome::Added]);
         assert_eq!(
             sandbox.outcomes(),
             [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]
@@ -438,6 +439,11 @@ mod tests {
         assert_eq!(sandbox.run("pre-push", "a\n", false, false).0, "theirs a\n");
         let (out, success) = sandbox.run("post-checkout", "", true, true);
         assert_eq!((out.as_str(), success), ("ours hook post-checkout origin url\ntheirs\n", true));
+        let (out, success) = sandbox.run("pre-commit", "", false, true);
+        assert_eq!((out.as_str(), success), ("ours hook pre-commit origin url\ntheirs\n", false));
+        let (out, success) = sandbox.run("pre-commit", "", true, true);
+        assert_eq!((out.as_str(), success), ("ours hook pre-commit origin url\n", false), "ours refused");
+        assert_eq!(sandbox.run("pre-commit", "", false, false).0, "theirs\n");
         sandbox.remove();
         assert_eq!(fs::read_to_string(sandbox.path(".git/hooks/pre-push")).unwrap(), script);
         assert!(fs::read_to_string(sandbox.path(".git/hooks/post-checkout")).unwrap().ends_with("\nexit 0"));

@@ -249,6 +249,18 @@ fn other_branches_detached_heads_and_linked_work_trees_push_what_they_have() {
 }
 
 #[test]
+fn a_command_that_reads_all_data_reads_that_of_the_commit_alone() {
+    let sandbox = project(&CONFIG.replace("inputs = [\"data/x\"]\n", ""));
+    sandbox.write("data/new", "not committed yet");
+    sandbox.git(&["ml", "track", "--quiet", "data/new"]).success();
+    sandbox.git(&["checkout", "--quiet", "data/.gitignore"]).success();
+    let pushed = push(&sandbox, &["origin", "main"]).success();
+    assert!(pushed.stderr().contains("in a work tree of its own"), "{pushed}");
+    let inputs = runs(&sandbox)[0]["inputs"].as_array().unwrap().len();
+    assert_eq!(inputs, 1);
+}
+
+#[test]
 fn only_the_branches_that_are_meant_ask_for_a_run() {
     let sandbox = project(&CONFIG.replace("paths =", "branches = [\"main\", \"release/*\"]\npaths ="));
     assert_eq!(push(&sandbox, &["origin", "main:try"]).success().stderr().lines().count(), 1, "the data is sent");
