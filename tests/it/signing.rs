@@ -725,8 +725,9 @@ fn a_version_is_exported_as_a_bill_of_materials() {
     let sha = desk.sandbox.shell("sha256sum < out/w.bin").success().stdout();
     assert_eq!(model["components"][1]["hashes"][0]["content"], sha.split(' ').next().unwrap());
 
-    let packages: Vec<&Value> = bill["components"].as_array().unwrap().iter().map(|one| &one["purl"]).collect();
-    assert_eq!(packages[1..], ["pkg:pypi/numpy@1.26.4", "pkg:pypi/torch@2.13.0%2Bcpu"], "{packages:?}");
+    let components = bill["components"].as_array().unwrap();
+    let python = components.iter().filter_map(|one| one["purl"].as_str()).filter(|purl| purl.starts_with("pkg:pypi/"));
+    assert_eq!(python.collect::<Vec<_>>(), ["pkg:pypi/numpy@1.26.4", "pkg:pypi/torch@2.13.0%2Bcpu"], "{components:?}");
 
     let Some(python) = peers() else { return };
     let script = "import sys\nfrom cyclonedx.validation.json import JsonStrictValidator\n\
