@@ -5,7 +5,9 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
+import sys
 import termios
 import time
 import unicodedata
@@ -115,17 +117,24 @@ class Screen:
             self.read(min(left, 0.2))
         return time.perf_counter() - begun
 
-    def settle(self, quiet=0.3):
-        """Reads until nothing came for a while."""
-        while self.read(quiet):
-            pass
+    def settle(self, seconds=0.4):
+        """Reads for a while: the program looks at its clock all the time, so it is never quite quiet."""
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            self.read(seconds / 4)
 
-    def end(self):
+    def end(self, patience=20):
+        """Quits, and kills a program that does not."""
         self.send("q")
-        try:
-            while True:
-                self.read(5)
-        except SystemExit:
-            pass
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < patience:
+            if select.select([self.terminal], [], [], 0.5)[0]:
+                try:
+                    self.take(self.pending + os.read(self.terminal, 1 << 20))
+                except OSError:
+                    break
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            print(f"error: it did not quit\n{self.text()}", file=sys.stderr)
         os.waitpid(self.pid, 0)
         os.close(self.terminal)
