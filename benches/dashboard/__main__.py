@@ -168,6 +168,9 @@ def keys(options, repo, figures):
     figures["sort"] = (median(times), "ms", "50 ms")
 
     times = []
+    # The first page goes to the end of the screen, and scrolls nothing.
+    screen.send("\x1b[6~")
+    screen.settle()
     for _ in range(200):
         first = screen.line(3)
         screen.send("\x1b[6~")
