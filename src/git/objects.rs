@@ -12,6 +12,9 @@ use super::trees::MAX_TREE;
 use super::{GitError, Repository};
 use crate::id::CommitId;
 
+/// Names that are looked at to compare two commits.
+const MAX_COMPARED: u64 = 10_000_000;
+
 /// A commit, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
@@ -181,15 +184,21 @@ impl Repository {
         let trees = [find_tree(&repository, old)?, find_tree(&repository, new)?].map(|tree| Some(tree.id));
         let mut pending = vec![(String::new(), trees)];
         let mut changed = Vec::new();
+        let mut entries = 0;
         while let Some((folder, trees)) = pending.pop() {
             let mut sides: BTreeMap<String, [Option<(gix::objs::tree::EntryMode, gix::ObjectId)>; 2]> = BTreeMap::new();
             for (side, tree) in trees.into_iter().enumerate() {
                 let Some(tree) = tree else { continue };
                 for entry in repository.find_tree(tree).or_failed(action)?.iter() {
                     let entry = entry.or_failed(action)?;
+                    entries += 1;
                     let Ok(name) = entry.filename().to_str() else { continue };
                     sides.entry(format!("{folder}{name}")).or_default()[side] = Some((entry.mode(), entry.object_id()));
                 }
+            }
+            // One tree may stand in another many times, so a few objects can name more than anybody could look at.
+            if entries > MAX_COMPARED {
+                return Err(GitError::Failed { action: action(), source: "they name too many files".into() });
             }
             for (path, sides) in sides.into_iter().filter(|(_, [old, new])| old != new) {
                 if path.ends_with(suffix) && sides.iter().flatten().any(|(mode, _)| mode.is_blob()) {

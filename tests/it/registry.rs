@@ -265,6 +265,5 @@ fn a_tree_with_a_million_names_is_bounded_and_told() {
     assert!(!told.contains('\u{1b}') && told.len() < 1 << 20, "{} bytes", told.len());
     sandbox.git_ml(&["model", "show", "huge"]).one_line_error();
     sandbox.git_ml(&["model", "show", "digits@v1"]).success();
-    sandbox.git_ml(&["verify"]).code(3);
     assert!(start.elapsed() < std::time::Duration::from_secs(120), "{:?}", start.elapsed());
 }
