@@ -65,6 +65,7 @@ fn the_help_lists_the_commands() {
 
     Registry:
       model        Register models, move aliases, look at versions
+      dataset      Register data sets, move aliases, look at versions
       lineage      Show what something came from and what came from it
 
     Verification and the store:
