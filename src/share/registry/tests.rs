@@ -51,10 +51,8 @@ impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let origin = folder.path().join("origin.git");
-        Repository::init(folder.path())
-            .unwrap()
-            .run_git(&["init", "--quiet", "--bare", origin.to_str().unwrap()])
-            .unwrap();
+        crate::files::create_dir_all(&origin).unwrap();
+        Repository::init(&origin).unwrap().run_git(&["config", "core.bare", "true"]).unwrap();
         let clones = ["Ada", "Bob"].map(|name| Self::clone_of(&folder.path().join(name), &origin, name));
         let mut fixture = Self { folder, clones: clones.into(), artifacts: Vec::new() };
         fixture.artifacts = (0..4).map(|number| fixture.artifact(&format!("artifact {number}"))).collect();
@@ -94,7 +92,7 @@ impl Fixture {
 
     /// Nobody knows of any registry any more.
     fn forget(&mut self) {
-        let origin = self.folder.path().join("origin.git");
+        let origin = self.folder.path().join("origin.git/.git");
         let _ = std::fs::remove_file(origin.join(REGISTRY_REF));
         for clone in &mut self.clones {
             clone.workspace.repository.release(REGISTRY_REF).unwrap();
