@@ -250,7 +250,7 @@ fn interleave(fixture: &mut Fixture, seed: u64) {
 /// How many interleavings there are; `GIT_ML_INTERLEAVINGS` sets another number.
 #[allow(clippy::disallowed_methods, reason = "a test may be told how long to run")]
 fn rounds() -> u64 {
-    std::env::var("GIT_ML_INTERLEAVINGS").map_or(12, |number| number.parse().unwrap())
+    std::env::var("GIT_ML_INTERLEAVINGS").map_or(6, |number| number.parse().unwrap())
 }
 
 #[test]
