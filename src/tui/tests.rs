@@ -56,9 +56,10 @@ fn is_table(effect: &Effect) -> bool {
     matches!(effect, Effect::Runs(runs::Request::Table(_)))
 }
 
-/// The effects, but for those that ask for the table and for whole records.
+/// The effects, but for those that ask for the table and for whole records, and that remember where one is.
 fn others(effects: Vec<Effect>) -> Vec<Effect> {
-    effects.into_iter().filter(|effect| !is_table(effect) && !matches!(effect, Effect::LoadRecords(_))).collect()
+    let is_upkeep = |effect: &Effect| matches!(effect, Effect::LoadRecords(_) | Effect::Remember(_));
+    effects.into_iter().filter(|effect| !is_table(effect) && !is_upkeep(effect)).collect()
 }
 
 fn history(model: &str) -> Effect {

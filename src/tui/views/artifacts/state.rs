@@ -364,6 +364,9 @@ impl ViewState for ArtifactsView {
             id: pointer.id,
             bytes: Some(pointer.bytes),
         });
+        if root.is_none() {
+            self.names = None;
+        }
         self.files.show_one(root);
         self.files.settle(places.files);
     }

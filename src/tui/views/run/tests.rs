@@ -330,9 +330,9 @@ fn code_is_held_against_what_the_user_wants() {
     assert!(screen(&desk).contains("Code against HEAD") && screen(&desk).contains("lr = 0.003"), "{}", screen(&desk));
     assert_eq!(desk.app.scope(), Scope::RunCode);
     desk.keys(&[key('n')]);
-    assert!(screen(&desk).contains("Too large to be compared here"), "{}", screen(&desk));
+    assert!(screen(&desk).contains("╭─ notes.md"), "{}", screen(&desk));
     desk.keys(&[key('n'), key('n')]);
-    assert!(screen(&desk).contains("No text: 2.0 KiB before"), "{}", screen(&desk));
+    assert!(screen(&desk).contains("No text: 4.0 KiB before"), "{}", screen(&desk));
     assert_eq!(desk.app.views.run.code.selected, 2);
     desk.keys(&[key('N'), key('b')]);
     assert!(screen(&desk).contains("The code is the same as in the branch point"), "{}", screen(&desk));
