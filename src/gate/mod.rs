@@ -37,11 +37,11 @@ pub enum GateError {
         /// The character of that line where it cannot be read, from 1.
         column: usize,
         /// The table that has it: `gates.production`.
-        gate: String,
+        gate: Box<str>,
         /// The condition.
-        condition: String,
+        condition: Box<str>,
         /// What is wrong.
-        error: QueryError,
+        error: Box<QueryError>,
     },
     /// `ml.toml` could not be read.
     #[error(transparent)]
@@ -110,7 +110,14 @@ impl Gate {
                 let (line, start) = place.map_or((0, 1), |place| (place.line, place.column));
                 let table = keys.split_last().map_or(&[][..], |(_, table)| table).join(".");
                 let column = start + error.column.saturating_sub(1);
-                GateError::Condition { path: path.to_path_buf(), line, column, gate: table, condition, error }
+                GateError::Condition {
+                    path: path.to_path_buf(),
+                    line,
+                    column,
+                    gate: table.into(),
+                    condition: condition.into(),
+                    error: Box::new(error),
+                }
             })
         };
         let requirements = conditions.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;

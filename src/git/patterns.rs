@@ -71,7 +71,7 @@ impl Pattern {
                 let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
                 let mode = wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
                 ends.into_iter().any(|end| {
-                    gix::glob::wildmatch(pattern.as_bytes().as_bstr(), path[..end].as_bytes().as_bstr(), mode)
+                    gix::glob::wildmatch(pattern.as_bytes().as_bstr(), path.as_bytes()[..end].as_bstr(), mode)
                 })
             }
         }
@@ -107,7 +107,7 @@ impl Repository {
         let action = || format!("cannot compare commits {old} and {new}");
         let repository = self.gix();
         let root = |commit| {
-            let tree = repository.find_commit(to_gix(commit)).and_then(|commit| commit.tree_id().map_err(Into::into));
+            let tree = repository.find_commit(to_gix(commit)).and_then(|commit| commit.tree_id());
             tree.map(|tree| Some(tree.detach())).or_failed(action)
         };
         let mut pending = vec![(String::new(), [root(old)?, root(new)?])];

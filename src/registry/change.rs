@@ -315,6 +315,7 @@ impl Registry<'_> {
         };
         let why = note.and_then(|note| note.lines().next().map(|line| format!(": {line}"))).unwrap_or_default();
         let by = super::names::escape(&format!("{by}{why}"));
+        let (now, by, when) = (now.into(), by.into(), when.into());
         RegistryError::AliasMoved { model: model.to_owned(), alias: alias.to_owned(), now, by, when }
     }
 

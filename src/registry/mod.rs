@@ -131,11 +131,11 @@ pub enum RegistryError {
         /// The alias.
         alias: String,
         /// `points to v4`, `is gone`.
-        now: String,
+        now: Box<str>,
         /// Who, and why if they said so.
-        by: String,
+        by: Box<str>,
         /// When.
-        when: String,
+        when: Box<str>,
     },
     /// An alias that has pointed to one version only.
     #[error("`{model}@{alias}` has pointed to nothing else before")]

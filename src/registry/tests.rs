@@ -152,7 +152,7 @@ fn of_eight_threads_that_move_an_alias_one_wins() {
     for (version, result) in (1..).zip(results) {
         match result {
             Ok(previous) => assert_eq!((version, previous), (winner, None)),
-            Err(RegistryError::AliasMoved { now, .. }) => assert_eq!(now, format!("points to v{winner}")),
+            Err(RegistryError::AliasMoved { now, .. }) => assert_eq!(*now, *format!("points to v{winner}")),
             Err(error) => panic!("{error}"),
         }
     }

@@ -29,6 +29,9 @@ pub struct Survey {
     pub problems: Vec<RegistryError>,
 }
 
+/// Reads the bytes of a numbered file.
+type Parse<'p, T> = &'p dyn Fn(&[u8], u64) -> Result<T, String>;
+
 /// The registry as it is in one commit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tree<'r> {
@@ -151,7 +154,7 @@ impl Tree<'_> {
         folder: &ObjectName,
         place: &str,
         wrong: &str,
-        parse: &dyn Fn(&[u8], u64) -> Result<T, String>,
+        parse: Parse<'_, T>,
         problems: &mut Vec<RegistryError>,
     ) -> Result<BTreeMap<u64, T>, RegistryError> {
         let mut found = BTreeMap::new();

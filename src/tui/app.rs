@@ -34,7 +34,7 @@ pub(super) enum Action {
     /// It is this late.
     Tick(Timestamp),
     /// An effect's result.
-    Loaded(Answer),
+    Loaded(Box<Answer>),
     /// The terminal is back, and this went wrong while it was lent out.
     Failed(String),
 }
@@ -96,7 +96,7 @@ impl App {
                 self.context.now = now;
                 self.remember().into_iter().collect()
             }
-            Action::Loaded(answer) => self.loaded(answer),
+            Action::Loaded(answer) => self.loaded(*answer),
             Action::Failed(problem) => {
                 self.notice = Some(Notice::Error(problem));
                 Vec::new()

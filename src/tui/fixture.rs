@@ -519,7 +519,7 @@ impl Desk {
         let mut waiting = effects;
         while let Some(effect) = waiting.pop() {
             if let Some(answer) = perform(&mut self.source, effect, Cancel(&|| false)) {
-                waiting.extend(self.app.update(Action::Loaded(answer)));
+                waiting.extend(self.app.update(Action::Loaded(Box::new(answer))));
             }
         }
     }
@@ -539,7 +539,7 @@ impl Desk {
             let is_listing = matches!(effect, Effect::LoadRecords(_) | Effect::Runs(runs_view::Request::Table(_)));
             let answer = is_listing.then(|| perform(&mut self.source, effect.clone(), Cancel(&|| false))).flatten();
             match answer {
-                Some(answer) => waiting.extend(self.app.update(Action::Loaded(answer))),
+                Some(answer) => waiting.extend(self.app.update(Action::Loaded(Box::new(answer)))),
                 None => others.push(effect),
             }
         }

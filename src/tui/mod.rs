@@ -87,7 +87,7 @@ enum Incoming {
     Terminal(Event),
     TerminalLost(io::Error),
     Signal(i32),
-    Answer(Answer),
+    Answer(Box<Answer>),
     Panicked(Box<dyn Any + Send>),
 }
 

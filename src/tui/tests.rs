@@ -81,7 +81,7 @@ fn the_start_asks_what_is_remembered_then_for_the_runs_once() {
     let mut app = App::new("digits".to_owned(), SMALL, now());
     assert_eq!(app.start(), [Effect::Recall, Effect::Registry(registry_view::Request::Models)]);
     assert_eq!(app.update(Action::Tick(later(5000))), [], "what is remembered says which runs");
-    let effects = app.update(Action::Loaded(Answer::Recalled(Memory::default())));
+    let effects = app.update(Action::Loaded(Box::new(Answer::Recalled(Memory::default()))));
     assert!(matches!(effects[..], [Effect::Runs(runs::Request::Table(_))]));
     assert_eq!(app.update(Action::Tick(later(9000))), [], "nothing is asked for twice");
     assert!(matches!(app.views.runs.sheet, Load::Waiting));
@@ -272,7 +272,7 @@ fn what_cannot_be_loaded_is_said_and_tried_again() {
     let effects = desk.app.update(Action::Tick(later(600)));
     let Some(Effect::Runs(runs::Request::Table(request))) = effects.into_iter().find(is_table) else { panic!() };
     let failed = runs::Answer::Table(request, Err("cannot read refs/ml/runs".to_owned()));
-    desk.app.update(Action::Loaded(Answer::Runs(failed)));
+    desk.app.update(Action::Loaded(Box::new(Answer::Runs(failed))));
     assert!(matches!(desk.app.views.runs.sheet, Load::Failed(_)));
     desk.wait(1200);
     assert_eq!(shown(&desk).len(), 12);
@@ -324,7 +324,7 @@ fn a_note_is_asked_for_written_and_shown() {
 fn an_error_stays_until_it_is_dismissed_and_a_word_does_not() {
     let mut desk = Desk::new(SMALL);
     desk.keys(&[ENTER]);
-    desk.app.update(Action::Loaded(Answer::Changed(Err("the disk is full".to_owned()))));
+    desk.app.update(Action::Loaded(Box::new(Answer::Changed(Err("the disk is full".to_owned())))));
     desk.keys(&[DOWN]);
     assert_eq!(desk.app.notice, Some(Notice::Error("the disk is full".to_owned())));
     desk.keys(&[ESC]);

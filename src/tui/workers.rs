@@ -19,7 +19,7 @@ pub(super) type Opener = Arc<dyn Fn(Work<'_>) + Send + Sync>;
 /// What a worker's thread says.
 pub(super) enum Report {
     /// An effect was carried out.
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// It panicked, with this.
     Panicked(Box<dyn Any + Send>),
 }
@@ -119,7 +119,7 @@ fn serve(open: &Opener, jobs: &Receiver<Job>, latest: &Latest, report: &dyn Fn(R
             let is_superseded = || latest.is_superseded(kind, job.number);
             if !is_superseded() {
                 let answer = perform(source, job.effect, Cancel(&is_superseded));
-                answer.into_iter().for_each(|answer| report(Report::Answer(answer)));
+                answer.into_iter().for_each(|answer| report(Report::Answer(Box::new(answer))));
             }
         }
     });
@@ -131,6 +131,13 @@ mod tests {
     use super::super::views::run;
     use super::*;
     use crate::run::LogPlace;
+
+    fn answered(reports: &Receiver<Report>) -> Answer {
+        match reports.recv() {
+            Ok(Report::Answer(answer)) => *answer,
+            _ => panic!("no answer"),
+        }
+    }
 
     #[test]
     fn only_the_last_of_the_details_is_loaded() {
@@ -149,9 +156,9 @@ mod tests {
         }
         workers.carry_out(Effect::Run(run::Request::Log(runs[1].id, LogPlace::End)));
         gate_sender.send(()).unwrap();
-        let Ok(Report::Answer(Answer::Run(run::Answer::Series(loaded, ..)))) = reports.recv() else { panic!() };
+        let Answer::Run(run::Answer::Series(loaded, ..)) = answered(&reports) else { panic!() };
         assert_eq!(loaded, runs[2].id);
-        assert!(matches!(reports.recv(), Ok(Report::Answer(Answer::Run(run::Answer::Log(..))))));
+        assert!(matches!(answered(&reports), Answer::Run(run::Answer::Log(..))));
     }
 
     #[test]
@@ -172,7 +179,7 @@ mod tests {
         let (sender, reports) = channel();
         let workers = Workers::start(&open, move |report| drop(sender.send(report)));
         workers.carry_out(Effect::LoadRecords(Vec::new()));
-        assert!(matches!(reports.recv(), Ok(Report::Answer(Answer::Records(_, Ok(_))))));
+        assert!(matches!(answered(&reports), Answer::Records(_, Ok(_))));
 
         let broken: Opener = Arc::new(|_| panic!("out of order"));
         let (sender, reports) = channel();
@@ -185,7 +192,7 @@ mod tests {
         let (sender, reports) = channel();
         let workers = Workers::start(&closed, move |report| drop(sender.send(report)));
         workers.carry_out(Effect::LoadRecords(Vec::new()));
-        let Ok(Report::Answer(Answer::Records(_, Err(problem)))) = reports.recv() else { panic!("no error") };
+        let Answer::Records(_, Err(problem)) = answered(&reports) else { panic!("no error") };
         assert_eq!(problem, "not a repository");
     }
 }

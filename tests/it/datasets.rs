@@ -11,7 +11,7 @@ fn json_of(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 /// A repository with a table of flowers in two parts, tracked with a licence.
 fn flowers() -> Sandbox {
     let sandbox = Sandbox::new();
-    let row = |number: usize| format!("{number},{}\n", if number % 3 == 0 { "setosa" } else { "big, blue" });
+    let row = |number: usize| format!("{number},{}\n", if number.is_multiple_of(3) { "setosa" } else { "big, blue" });
     let table = |numbers: std::ops::Range<usize>| {
         let rows: String = numbers.map(|number| row(number).replace("big, blue", "\"big, blue\"")).collect();
         format!("width,label\n{rows}")

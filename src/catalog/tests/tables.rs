@@ -78,7 +78,7 @@ fn live_runs_stand_where_they_would_if_they_were_recorded() {
         }
         let mut expected: Vec<Run> =
             runs.iter().filter(|run| spec.query.as_ref().is_none_or(|query| query.matches(run))).cloned().collect();
-        expected.sort_by(|a, b| (b.started, b.id).cmp(&(a.started, a.id)));
+        expected.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
         spec.sort.iter().rev().for_each(|key| query::sort(&mut expected, key));
         let table = Table::of_runs(runs, &spec, &|_| Vec::new());
         assert_rows(&table, &expected);

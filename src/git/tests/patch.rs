@@ -45,8 +45,7 @@ fn changes_name_what_became_of_each_file() {
     let new = commit(&sandbox, "changes");
     let repository = sandbox.open();
     let CodeChanges { files, more } = repository.code_changes(&old, &new, 100).unwrap();
-    let found: Vec<(&str, FileChange, Option<(usize, usize)>)> =
-        files.iter().map(|file| (file.path.as_str(), file.change.clone(), file.lines)).collect();
+    let found: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.change.clone(), file.lines)).collect();
     assert_eq!(
         found,
         [

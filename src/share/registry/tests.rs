@@ -93,7 +93,7 @@ impl Fixture {
     /// Nobody knows of any registry any more.
     fn forget(&mut self) {
         let origin = self.folder.path().join("origin.git/.git");
-        let _ = std::fs::remove_file(origin.join(REGISTRY_REF));
+        let _ = crate::files::remove_file(&origin.join(REGISTRY_REF));
         for clone in &mut self.clones {
             clone.workspace.repository.release(REGISTRY_REF).unwrap();
             clone.workspace.repository.release(&tracking_ref("origin", REGISTRY_REF)).unwrap();

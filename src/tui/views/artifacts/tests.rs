@@ -55,13 +55,13 @@ fn what_cannot_be_read_is_a_line() {
     let mut desk = Desk::new(SMALL);
     desk.press(key('4'));
     let answer = Answer::List(Err("no work tree".to_owned()));
-    desk.app.update(Action::Loaded(AnyAnswer::Artifacts(answer)));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Artifacts(answer))));
     assert!(screen(&desk).contains("The artifacts cannot be read: no work tree"));
     let faulty =
         Tracked { faulty: vec![("data/x.mlref".to_owned(), "not a valid pointer".to_owned())], ..Tracked::default() };
-    desk.app.update(Action::Loaded(AnyAnswer::Artifacts(Answer::List(Ok(faulty)))));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Artifacts(Answer::List(Ok(faulty))))));
     assert!(screen(&desk).contains("data/x.mlref: not a valid pointer"), "{}", screen(&desk));
-    desk.app.update(Action::Loaded(AnyAnswer::Artifacts(Answer::List(Ok(Tracked::default())))));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Artifacts(Answer::List(Ok(Tracked::default()))))));
     assert!(screen(&desk).contains("Nothing is tracked yet"));
     desk.keys(&[DOWN, ENTER, RIGHT, ENTER, RIGHT, ENTER, key('F'), ENTER, LEFT]);
 }

@@ -225,7 +225,7 @@ fn what_is_shown_is_asked_for_once() {
 fn what_cannot_be_read_is_said() {
     let mut desk = desk(MEDIUM, 1);
     let run_id = desk.app.context.marks.runs()[0];
-    let broken = |answer| Action::Loaded(AnyAnswer::Compare(answer));
+    let broken = |answer| Action::Loaded(Box::new(AnyAnswer::Compare(answer)));
     desk.app.update(broken(Answer::Evaluation(run_id, Err("the pack is damaged".to_owned()))));
     desk.keys(&[TAB, TAB, TAB]);
     assert!(picture(&desk).contains("the pack is damaged"));

@@ -240,7 +240,7 @@ fn metric_lines(from: Option<&Version>, to: &Version) -> Vec<(Tone, String)> {
         let decimals = text::decimals(old.into_iter().chain(new));
         let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| text::number(value, decimals));
         let (tone, change) = match old.zip(new).map(|(old, new)| new - old) {
-            Some(change) if change == 0.0 => (Tone::Plain, "same".to_owned()),
+            Some(0.0) => (Tone::Plain, "same".to_owned()),
             Some(change) if !change.is_finite() => (Tone::Plain, String::new()),
             Some(change) => {
                 let is_better = (change < 0.0) == smaller_is_better(name);

@@ -60,7 +60,7 @@ fn settled(desk: &mut Desk, effects: Vec<Effect>) -> Vec<Effect> {
         let is_listing = matches!(effect, Effect::LoadRecords(_) | Effect::Runs(_));
         let answer = is_listing.then(|| perform(&mut desk.source, effect.clone(), Cancel(&|| false))).flatten();
         match answer {
-            Some(answer) => waiting.extend(desk.app.update(Action::Loaded(answer))),
+            Some(answer) => waiting.extend(desk.app.update(Action::Loaded(Box::new(answer)))),
             None => others.insert(0, effect),
         }
     }
@@ -151,7 +151,7 @@ fn an_answer_for_another_run_is_dropped() {
         Answer::Code(other, Base::Commit, Err("gone".to_owned())),
     ];
     for answer in answers {
-        desk.app.update(Action::Loaded(AnyAnswer::Run(answer)));
+        desk.app.update(Action::Loaded(Box::new(AnyAnswer::Run(answer))));
     }
     let run = &desk.app.views.run;
     assert_eq!(run.versions, Load::Waiting);
@@ -273,15 +273,15 @@ fn files_and_logs_open_in_the_editor() {
     let answer = perform(&mut desk.source, effects[0].clone(), Cancel(&|| false)).unwrap();
     let name = "figures/classes.csv";
     let errand = Errand::Read(name.to_owned(), name.as_bytes().to_vec());
-    assert_eq!(desk.app.update(Action::Loaded(answer)), [Effect::Lend(errand)]);
+    assert_eq!(desk.app.update(Action::Loaded(Box::new(answer))), [Effect::Lend(errand)]);
     let effects = desk.press(key('L'));
     desk.carry_out(effects);
     let effects = desk.press(key('E'));
     let answer = perform(&mut desk.source, effects[0].clone(), Cancel(&|| false)).unwrap();
-    let lent = desk.app.update(Action::Loaded(answer));
+    let lent = desk.app.update(Action::Loaded(Box::new(answer)));
     assert!(matches!(&lent[..], [Effect::Lend(Errand::Read(_, content))] if *content == desk.source.log), "{lent:?}");
     let failed = files::Answer::Read(Err("too much".to_owned()));
-    desk.app.update(Action::Loaded(AnyAnswer::Files(failed)));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Files(failed))));
     assert!(screen(&desk).contains("too much"));
 }
 
@@ -312,7 +312,7 @@ fn files_that_cannot_be_had_say_why() {
     for effect in effects {
         let Effect::Files(files::Request::List(id)) = effect else { continue };
         let answer = files::Answer::List(id, Err("not in this store: `git ml pull` gets it".to_owned()));
-        desk.app.update(Action::Loaded(AnyAnswer::Files(answer)));
+        desk.app.update(Action::Loaded(Box::new(AnyAnswer::Files(answer))));
     }
     assert!(screen(&desk).contains("not in this store"), "{}", screen(&desk));
     // A run without artifacts.
@@ -354,7 +354,7 @@ fn a_comparison_that_fails_is_a_line() {
     let id = desk.app.views.run.run_id.unwrap();
     assert!(screen(&desk).contains("Comparing …"));
     let answer = Answer::Code(id, Base::Commit, Err("object 1234 is not here".to_owned()));
-    desk.app.update(Action::Loaded(AnyAnswer::Run(answer)));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Run(answer))));
     assert!(screen(&desk).contains("object 1234 is not here") && !effects.is_empty());
     let mut source = FakeSource::default();
     source.runs[0].commit = None;
@@ -380,13 +380,13 @@ fn a_run_that_goes_while_it_is_shown_says_so() {
         desk.keys(&[key(name)]);
         let run = desk.source.runs.remove(1);
         let id = run.id;
-        desk.app.update(Action::Loaded(AnyAnswer::Records(vec![id], Ok(Vec::new()))));
+        desk.app.update(Action::Loaded(Box::new(AnyAnswer::Records(vec![id], Ok(Vec::new())))));
         assert!(screen(&desk).contains("This run is not here any more."), "{name}");
         for pressed in [DOWN, LEFT, RIGHT, ENTER, key('n'), key('b')] {
             desk.press(pressed);
         }
         desk.source.runs.insert(1, run.clone());
-        let effects = desk.app.update(Action::Loaded(AnyAnswer::Records(vec![id], Ok(vec![run]))));
+        let effects = desk.app.update(Action::Loaded(Box::new(AnyAnswer::Records(vec![id], Ok(vec![run])))));
         desk.carry_out(effects);
     }
 }

@@ -65,7 +65,7 @@ fn without_trials_the_view_says_how_to_begin() {
     assert!(screen(&desk).contains("Looking for sweeps …"));
     desk.carry_out(effects);
     assert!(screen(&desk).contains("Runs with the same tag `sweep` are trials of one"), "{}", screen(&desk));
-    desk.app.update(Action::Loaded(AnyAnswer::Sweeps(Answer::List(Err("damaged".to_owned())))));
+    desk.app.update(Action::Loaded(Box::new(AnyAnswer::Sweeps(Answer::List(Err("damaged".to_owned()))))));
     assert!(screen(&desk).contains("The sweeps cannot be read: damaged"));
     desk.keys(&[DOWN, ENTER, key('m'), key('n'), key('s'), RIGHT]);
     assert!(screen(&desk).contains("damaged"));
