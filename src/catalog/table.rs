@@ -60,9 +60,9 @@ struct Recorded {
     fields: Vec<Field>,
     ids: Vec<RunId>,
     columns: Vec<Vec<Brief>>,
-    texts: Vec<Box<str>>,
+    texts: Arc<Vec<Box<str>>>,
     known: usize,
-    problems: Vec<RunError>,
+    problems: Arc<Vec<RunError>>,
 }
 
 /// A table of runs.
@@ -193,7 +193,7 @@ impl Table {
         let mut texts = Texts::default();
         sheet.columns =
             sheet.fields.iter().map(|field| wanted.iter().map(|run| texts.brief(field.of(run))).collect()).collect();
-        sheet.texts = texts.texts;
+        sheet.texts = Arc::new(texts.texts);
         Self::with_live(Arc::new(sheet), Arc::new(live), Vec::new())
     }
 
@@ -246,6 +246,47 @@ impl Recorded {
             }
         }
         Self { spec: spec.clone(), fields, ..Self::default() }
+    }
+
+    /// The same rows in the order of a spec that asks for nothing else, where their values tell it.
+    fn resorted(&self, spec: &TableSpec) -> Option<Self> {
+        if (&self.spec.query, &self.spec.fields) != (&spec.query, &spec.fields) {
+            return None;
+        }
+        // Of what is a list, only the words are here.
+        let is_plain = |field: &Field| match field {
+            Field::Metric(..) | Field::Param(_) | Field::Tag(_) => true,
+            Field::Attribute(attribute) => {
+                matches!(attribute, Attribute::Name | Attribute::Status | Attribute::Started | Attribute::Duration)
+            }
+            Field::Fact(_) => false,
+        };
+        let keys: Vec<Field> = spec.sort.iter().map(SortKey::field).collect::<Option<_>>()?;
+        if !keys.iter().all(|field| is_plain(field) && self.fields.contains(field)) {
+            return None;
+        }
+        let ranked = |place: usize| {
+            let row = RecordedRow { table: self, place };
+            let ranks: Vec<Rank> = keys.iter().map(|field| Rank::of(row.value(field))).collect();
+            (ranks, row.started(), self.ids[place])
+        };
+        let mut rows: Vec<_> = (0..self.ids.len()).map(|place| (ranked(place), place)).collect();
+        rows.sort_unstable_by(|((ranks, started, id), _), ((others, other_started, other_id), _)| {
+            let by_keys = ranks.iter().zip(others).zip(&spec.sort).map(|((a, b), key)| a.compare(b, key.descending));
+            by_keys.fold(Ordering::Equal, Ordering::then).then_with(|| (other_started, other_id).cmp(&(started, id)))
+        });
+        let places: Vec<usize> = rows.into_iter().map(|(_, place)| place).collect();
+        Some(Self {
+            spec: spec.clone(),
+            tip: self.tip,
+            hidden: self.hidden.clone(),
+            fields: self.fields.clone(),
+            ids: places.iter().map(|place| self.ids[*place]).collect(),
+            columns: self.columns.iter().map(|column| places.iter().map(|place| column[*place]).collect()).collect(),
+            texts: self.texts.clone(),
+            known: self.known,
+            problems: self.problems.clone(),
+        })
     }
 }
 
@@ -341,23 +382,29 @@ impl Catalog {
         // Live ones first: a run that is recorded meanwhile is then seen twice rather than not at all.
         let (live, problems) = runs.list_live()?;
         let problems: Vec<String> = problems.iter().map(|error| with_causes(error)).collect();
-        let is_same = |table: &&Table, hidden: &BTreeSet<RunId>, tip| {
-            table.recorded.spec == *spec && table.recorded.tip == tip && table.recorded.hidden == *hidden
+        // The recorded rows of before, if they are still those that there are: as they are, or in another order.
+        let still = |hidden: &BTreeSet<RunId>, tip| {
+            let recorded = &before?.recorded;
+            if recorded.tip != tip || recorded.hidden != *hidden {
+                return None;
+            }
+            if recorded.spec == *spec { Some(recorded.clone()) } else { recorded.resorted(spec).map(Arc::new) }
         };
         let tip = runs.tip()?;
-        if live.is_empty() {
-            let reused = before.filter(|table| is_same(table, &BTreeSet::new(), tip));
-            if let Some(table) = reused {
-                let nothing_new = table.live.is_empty() && table.live_problems == problems;
-                let table = || Table::with_live(table.recorded.clone(), Arc::default(), problems.clone());
-                return Ok((!nothing_new).then(table));
-            }
+        if live.is_empty()
+            && let Some(recorded) = still(&BTreeSet::new(), tip)
+        {
+            let is_same = |table: &Table| {
+                Arc::ptr_eq(&table.recorded, &recorded) && table.live.is_empty() && table.live_problems == problems
+            };
+            let table = || Table::with_live(recorded.clone(), Arc::default(), problems.clone());
+            return Ok((!before.is_some_and(is_same)).then(table));
         }
         let made = self.ask(runs, &|connection| {
             let (unrecorded, hidden_rows, hidden) = unsettled(connection, &live, &|run| runs.is_settled(run))?;
             let tip = super::base::tip(connection)?;
-            let recorded = match before.filter(|table| is_same(table, &hidden, tip)) {
-                Some(table) => table.recorded.clone(),
+            let recorded = match still(&hidden, tip) {
+                Some(recorded) => recorded,
                 None => {
                     let sheet = read(connection, spec, choose, &unrecorded, &hidden_rows)?;
                     Arc::new(Recorded { tip, hidden, ..sheet })
@@ -410,7 +457,7 @@ fn read(
     let sample = select::fetch(connection, &rows[..rows.len().min(SAMPLE)])?;
     let mut sheet = Recorded::new(spec, choose, sample, live);
     sheet.ids = hits;
-    sheet.problems = super::problems_in(connection)?;
+    sheet.problems = Arc::new(super::problems_in(connection)?);
     let mut by_block: BTreeMap<i64, Vec<(u8, usize)>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
         by_block.entry(select::block_of(*row)).or_default().push((select::slot_of(*row), place));
@@ -432,6 +479,6 @@ fn read(
         Ok(())
     })?;
     drop(columns);
-    (sheet.fields, sheet.columns, sheet.known, sheet.texts) = (fields, cells, known, texts.texts);
+    (sheet.fields, sheet.columns, sheet.known, sheet.texts) = (fields, cells, known, Arc::new(texts.texts));
     Ok(sheet)
 }

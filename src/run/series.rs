@@ -127,13 +127,14 @@ fn read(bytes: Vec<u8>) -> Result<Series, ParquetError> {
         };
         let (metrics, steps) = (read_column(metrics, rows)?, read_column(steps, rows)?);
         let (times, values) = (read_column(times, rows)?, read_column(values, rows)?);
-        for (((metric, step), time), value) in metrics.iter().zip(steps).zip(times).zip(values) {
-            let metric = metric.as_utf8()?;
-            let time = Timestamp::from_microsecond(time).map_err(|_| fail("a time is out of range"))?;
-            let point = Point { step, time, value };
-            match series.get_mut(metric) {
-                Some(points) => points.push(point),
-                None => drop(series.insert(metric.to_owned(), vec![point])),
+        let mut rows = steps.into_iter().zip(times).zip(values);
+        // The points of a metric stand together: its name is looked at once for all of them.
+        for metric in metrics.chunk_by(|one, next| one.data() == next.data()) {
+            let points = series.entry(metric[0].as_utf8()?.to_owned()).or_default();
+            points.reserve(metric.len());
+            for ((step, time), value) in rows.by_ref().take(metric.len()) {
+                let time = Timestamp::from_microsecond(time).map_err(|_| fail("a time is out of range"))?;
+                points.push(Point { step, time, value });
             }
         }
     }

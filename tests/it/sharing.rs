@@ -167,8 +167,8 @@ fn code_that_is_not_committed_is_shared_only_when_the_user_said_so() {
     };
     assert!(has(&ada, snapshot) && !has(&bob, snapshot) && !has(&team.origin, snapshot));
     assert_eq!(team.tree(&ada), team.tree(&bob));
-    let verified = team.git_ml(&bob, &["verify"]).success().stdout();
-    assert!(verified.contains("was not shared"), "{verified}");
+    // Code that stayed with who ran it is no fault of this clone.
+    team.git_ml(&bob, &["verify"]).success();
     // It stays quiet until there is something new.
     assert_eq!(team.git_ml(&ada, &["push"]).success().stdout(), "origin has everything already\n");
     team.run(&bob, "other");

@@ -68,6 +68,24 @@ fn tables_have_the_rows_that_a_search_finds() {
 }
 
 #[test]
+fn another_order_of_the_same_rows_is_that_of_a_search() {
+    let place = Place::with_runs(300);
+    let (runs, catalog) = (place.runs(), Catalog::open(&place.workspace));
+    for (query, _) in SPECS {
+        let mut before = catalog.tabulate(&runs, &spec(query, &[]), &|_| Vec::new(), None).unwrap().unwrap();
+        let orders: [&[&str]; 5] =
+            [&["-metrics.lr"], &["params.optimizer", "name desc"], &["started"], &["commit"], &["status", "-duration"]];
+        for sort in orders {
+            let spec = spec(query, sort);
+            let search = Search { query: spec.query.as_ref(), sort: &spec.sort, ..Search::default() };
+            let table = catalog.tabulate(&runs, &spec, &|_| Vec::new(), Some(&before)).unwrap().unwrap();
+            assert_rows(&table, &catalog.search(&runs, &search).unwrap().runs);
+            before = table;
+        }
+    }
+}
+
+#[test]
 fn live_runs_stand_where_they_would_if_they_were_recorded() {
     let mut live = 0;
     for (query, sort) in SPECS {
