@@ -81,7 +81,8 @@ impl Inspection<'_> {
     fn report_inventory(&mut self, inventory: &mut [Inventory]) {
         let mut gone: BTreeMap<PackId, Vec<String>> = BTreeMap::new();
         for artifact in inventory {
-            let is_missing = |code| matches!(code, Code::MissingArtifact | Code::MissingInput | Code::MissingContent);
+            // Where only what a run read is missing, which is a warning, somebody may have let the pack go.
+            let is_missing = |code| matches!(code, Code::MissingArtifact | Code::MissingContent);
             if artifact.findings.iter().any(|finding| is_missing(finding.code)) {
                 for pack in self.packs_gone_with(&artifact.id) {
                     gone.entry(pack).or_default().push(full_label(&artifact.label, &artifact.id));

@@ -77,7 +77,7 @@ fn the_help_lists_the_commands() {
       gc           Give back the room of what nothing names any more
 
     More:
-      hook         Install git's hooks, or run one
+      hook         Install git's hooks and the merge driver for pointers, or run one
       completions  Print a completion script for a shell
 
     Options:

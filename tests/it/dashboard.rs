@@ -124,7 +124,7 @@ fn it_shows_a_run_from_its_start_to_its_end() {
     let mut live = live.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
     terminal.wait_for("1 running");
     terminal.wait_for("0.7500");
-    terminal.keys(&["Home", "Enter"]);
+    terminal.keys(&["Home", "Enter", "C"]);
     let charts = terminal.wait_for("accuracy ─");
     assert!(charts.contains("running"), "{charts}");
     terminal.keys(&["Tab"]);

@@ -90,8 +90,10 @@ pub(super) fn metric_names<'v>(versions: impl Iterator<Item = &'v Version>) -> V
         "val_accuracy" => 1,
         "test_loss" => 2,
         "val_loss" => 3,
-        name if name.starts_with("train") || name.starts_with("system") => 5,
-        _ => 4,
+        name if name.starts_with("test") => 4,
+        name if name.starts_with("val") => 5,
+        name if name.starts_with("train") || name.starts_with("system") => 7,
+        _ => 6,
     });
     names
 }
