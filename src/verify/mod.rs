@@ -1,6 +1,6 @@
 //! Verification of artifacts, runs, the registry, refs and remotes.
 //!
-//! What was found whole is remembered ([`memory`]), so that only what is new or changed is read again.
+//! What was found whole is remembered, so that only what is new or changed is read again.
 //!
 //! Architecture invariant: it reports and never repairs.
 

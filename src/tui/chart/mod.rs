@@ -1,7 +1,7 @@
 //! Charts: the metrics of one run or of several, in a grid.
 //!
 //! [`ChartGrid`] is the state of such a grid; it belongs to whoever shows it. What takes long is done elsewhere, on two
-//! orders: the host reads a run's points, has [`tracks`] prepare them and hands them in with [`ChartGrid::take`]; and it
+//! orders: the host reads a run's points, has [`tracks()`] prepare them and hands them in with [`ChartGrid::take`]; and it
 //! has [`make_lines`] carry out what [`ChartGrid::job`] asks for. Everything else is quick, whatever the number of points.
 
 mod dots;

@@ -1,7 +1,7 @@
 //! What opens above a view and takes the keys until it closes: the help, the palette, and questions of the views.
 //!
 //! A view opens one with [`Step::Open`](super::views::Step::Open). What the user gives comes back to it as
-//! [`View::given`](super::views::View::given), with the purpose that the view named.
+//! [`ViewState::given`](super::views::ViewState::given), with the purpose that the view named.
 
 mod confirm;
 pub(super) mod help;
